@@ -20,11 +20,11 @@ from gateway.headers import Header
 from gateway.records.decode import Decode
 from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Forwarded, How, Lookups, Served, Windows
-from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble
 from gateway.store.lease import leased
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import Found, SharedCache, SharedKey
+from gateway.store.shared_times import SharedTimes
 from gateway.store.single_flight import Flights
 from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.budget import IS_POLL
@@ -69,7 +69,12 @@ class Source:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     time_zone: tzinfo | None = None
     clock_ns: Callable[[], int] = time.time_ns
-    revocations: Revocations = field(default_factory=Revocations)
+    rejections: SharedTimes = field(default_factory=SharedTimes)
+    """When credentials were rejected: no older snapshot is served after that.
+
+    Languages and time zones do not count: a user is locked out in all of them.
+    """
+
     flights: Flights[Snapshot] = field(default_factory=Flights)
     epoch_ns: int = field(default=0, init=False)
     """The time of the last known change: snapshots requested before it are out of date."""
@@ -118,7 +123,7 @@ class Source:
             fwd: Forwarded = "miss"
             if cached is not None:
                 is_usable = cached.may_be_revalidated_later(max_age_s)
-                if is_usable and not await self._is_revoked(cached, caller):
+                if is_usable and not await self._is_rejected_since(cached, caller):
                     self.flights.start(key, call)
                     return msgspec.structs.replace(cached, is_stale=True)
                 fwd = "request" if cached.left_s() > 0 else "stale"
@@ -147,7 +152,7 @@ class Source:
 
     def rejected_ns(self, caller: Caller) -> int:
         """Return when this process last saw the caller's credentials rejected; 0 for never."""
-        return self.revocations.known_ns(self._revocation(caller))
+        return self.rejections.own_ns(self._rejection(caller))
 
     def _since_ns(self, max_age_s: float | None) -> float:
         """Return when the call for a snapshot that is young enough now must have begun."""
@@ -170,8 +175,8 @@ class Source:
         secret = hmac.digest(self.secret, b"sealing", "sha256")
         return SharedKey(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
 
-    def _revocation(self, caller: Caller) -> SharedKey:
-        """Return the key of the entry that records a rejection of the caller's credentials."""
+    def _rejection(self, caller: Caller) -> SharedKey:
+        """Return the key of the last rejection of the caller's credentials."""
         credentials = caller.credentials()
         return self._shared_key(f"{self.key_of(credentials)}:revoked", credentials)
 
@@ -193,7 +198,7 @@ class Source:
         older = self._hit(latest)
         if older is None or not older.may_stand_in(failure, request.max_age_s):
             return None
-        return None if await self._is_revoked(older, caller) else older
+        return None if await self._is_rejected_since(older, caller) else older
 
     async def _fly(self, request: _Request) -> Snapshot:
         """Fetch a new snapshot, in the task of a flight."""
@@ -211,8 +216,9 @@ class Source:
             await self.cache.delete(request.key)
             has_stale = self.windows.while_revalidate_s or self.windows.if_error_s
             shared_s = self.windows.cached_s if has_stale else 0
-            revocation = self._revocation(request.caller)
-            await self.revocations.add(revocation, self.clock_ns(), shared_s=shared_s)
+            rejection = self._rejection(request.caller)
+            now_ns = self.clock_ns()
+            await self.rejections.note(rejection, now_ns, shared_s=shared_s, is_owed=True)
             raise
         except UpstreamError as exc:
             # Calls that were not made are frequent, and the log has the reason already.
@@ -275,7 +281,6 @@ class Source:
         zone = None if has_own else self.time_zone
         return assemble(stored, self.decode, self.complete, zone, origin=origin, fetch_s=fetch_s)
 
-    async def _is_revoked(self, older: Served, caller: Caller) -> bool:
-        requested_ns = older.snapshot.requested_ns
-        revocation = self._revocation(caller)
-        return await self.revocations.is_revoked(revocation, requested_ns, self.clock_ns())
+    async def _is_rejected_since(self, older: Served, caller: Caller) -> bool:
+        rejection, since_ns = self._rejection(caller), older.snapshot.requested_ns
+        return await self.rejections.is_noted(rejection, self.clock_ns(), since_ns=since_ns)

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal, get_args
 
-from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,7 +23,8 @@ from gateway.live.bus import News
 from gateway.settings import Settings
 from gateway.settings.parse import webhook_secrets
 from gateway.settings.tenant_names import canonical_tenant
-from gateway.store.shared import SharedCache, SharedKey
+from gateway.store.shared import SharedKey
+from gateway.store.shared_times import SharedTimes
 from gateway.web.inbound import inbound_of
 from gateway.web.read.body import read_body
 from gateway.web.read.request import from_json
@@ -38,7 +38,6 @@ RESULTS: tuple[Result, ...] = get_args(Result)
 _EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
 _LARGEST_BODY = 64 * 2**10
 _LARGEST_TEST = 4 * 2**10
-_MOST_EVENT_IDS = 10_000
 # An older change has been polled already: no poll interval is longer.
 _OLDEST_S = 600.0
 
@@ -54,10 +53,11 @@ class Webhooks:
     secrets: Mapping[str | None, Sequence[bytes]]
     publish: Callable[[News], Awaitable[None]]
     concerns: Callable[[str], bool]
-    shared: SharedCache | None = None
+    known: SharedTimes = field(default_factory=SharedTimes)
+    """The events that were published."""
+
     clock: Callable[[], float] = time.time
     results: Counter[str] = field(default_factory=Counter)
-    _known: LRUCache[str, None] = field(default_factory=lambda: LRUCache(_MOST_EVENT_IDS))
 
     def reload(self, settings: Settings) -> None:
         """Replace the secrets by those of new settings."""
@@ -86,11 +86,12 @@ class Webhooks:
             return self._take(request, "ignored")
         key = _key(secret, event_id) if event_id is not None else None
         is_news = self.concerns(tenant) and not self._is_old(event)
-        if not is_news or (key is not None and await self._is_known(key)):
+        now_ns = int(self.clock() * 1e9)
+        if not is_news or (key is not None and await self.known.is_noted(key, now_ns)):
             return self._take(request, "ignored")
-        await self.publish(News(tenant, int(self.clock() * 1e9)))
-        if key is not None:
-            await self._remember(key)  # only now: SuperOffice sends a failed event again
+        await self.publish(News(tenant, now_ns))
+        if key is not None:  # only now: SuperOffice sends a failed event again
+            await self.known.note(key, now_ns, shared_s=_OLDEST_S)
         return self._take(request, "accepted")
 
     def _take(self, request: Request, result: Result) -> Response:
@@ -125,16 +126,6 @@ class Webhooks:
         except (KeyError, TypeError, ValueError):
             return False  # a needless poll is better than a missed change
         return self.clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
-
-    async def _is_known(self, key: SharedKey) -> bool:
-        if key.name in self._known:
-            return True
-        return self.shared is not None and await self.shared.get(key) is not None
-
-    async def _remember(self, key: SharedKey) -> None:
-        self._known[key.name] = None
-        if self.shared is not None:
-            await self.shared.put(key, b"known", ttl_s=_OLDEST_S)
 
 
 def _key(secret: bytes, event_id: str) -> SharedKey:

@@ -23,12 +23,12 @@ from gateway.schema.engine import Engine
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Lookups, Windows
-from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
+from gateway.store.shared_times import SharedTimes
 from gateway.store.single_flight import Flights, cancel_all
 from gateway.tenants.calls import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
@@ -150,7 +150,7 @@ class Gateway:
                 settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
             ),
             shared=self.shared,
-            revocations=Revocations(self.shared),
+            rejections=SharedTimes(self.shared),
             time_zone=settings.time_zone,
             secret=settings.cache_secret.get_secret_value().encode(),
             flights=self.flights,

@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.settings.parse import webhook_secrets
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.shared import SharedCache
+from gateway.store.shared_times import SharedTimes
 from gateway.tenants.path import SourceOf
 from gateway.web.webhooks import Webhooks
 
@@ -59,5 +60,5 @@ def webhooks(
         webhook_secrets(settings.webhook_secret),
         bus.publish,
         concerns=lambda name: source_of(name) is not None,
-        shared=shared,
+        known=SharedTimes(shared),
     )

@@ -11,10 +11,10 @@ from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnauthenticatedError
 from gateway.headers import Header
 from gateway.sessions.freshness import Windows
-from gateway.sessions.revocations import Revocations
 from gateway.sessions.source import Source
 from gateway.store import lease
 from gateway.store.shared import SharedCache
+from gateway.store.shared_times import SharedTimes
 from tests.clock import FakeClock
 from tests.sessions.test_source import JONAS, KARI, Bench, Rest
 from tests.store.remote import Remote
@@ -40,7 +40,7 @@ class Machines:
         shared = SharedCache(
             self.remote, max_bytes=10_000, answer_s=0.25, lease_wait_s=10, clock=self.clock
         )
-        return replace(bench.source, shared=shared, secret=secret, revocations=Revocations(shared))
+        return replace(bench.source, shared=shared, secret=secret, rejections=SharedTimes(shared))
 
 
 @pytest.fixture(autouse=True)

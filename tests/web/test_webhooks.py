@@ -13,8 +13,9 @@ import pytest
 from starlette.routing import Route
 
 from gateway.live.bus import News
+from gateway.store import shared_times
 from gateway.store.shared import SharedCache
-from gateway.web import webhooks
+from gateway.store.shared_times import SharedTimes
 from gateway.web.webhooks import Webhooks
 from tests.clock import FakeClock
 from tests.observe.logged import logged
@@ -168,7 +169,7 @@ async def test_the_ids_of_past_webhooks_are_limited_in_number(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ids of past webhooks are limited in number; the oldest is forgotten first."""
-    monkeypatch.setattr(webhooks, "_MOST_EVENT_IDS", 2)
+    monkeypatch.setattr(shared_times, "_MOST", 2)
     async with gateway_over(rest, webhook_secret=SECRET) as gateway:
         for name in "abc":
             await send(gateway, event(EventId=name))
@@ -283,7 +284,8 @@ async def test_a_replay_at_another_process_is_ignored() -> None:
         shared = SharedCache(
             remote, max_bytes=1_000, answer_s=1, lease_wait_s=1, clock=remote.clock
         )
-        receive = Webhooks({None: [SECRET.encode()]}, publish, concerns=bool, shared=shared).receive
+        known = SharedTimes(shared)
+        receive = Webhooks({None: [SECRET.encode()]}, publish, concerns=bool, known=known).receive
         app = behind_the_door(Route(PATH, receive, methods=["POST"]))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
