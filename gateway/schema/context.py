@@ -31,8 +31,8 @@ class Access:
         return self.source.owner_of(self.caller)
 
 
-def ignore(_: object) -> None:
-    """Do nothing; the default of `Context.asks`."""
+def ignore(*_: object) -> None:
+    """Do nothing; the default of callbacks."""
 
 
 @dataclass(slots=True, repr=False, kw_only=True)

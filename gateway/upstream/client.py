@@ -10,11 +10,7 @@ from functools import partial
 import httpx
 
 from gateway.caller import Caller
-from gateway.errors import (
-    UpstreamRateLimitedError,
-    UpstreamTimeoutError,
-    UpstreamUnavailableError,
-)
+from gateway.errors import UpstreamRateLimitedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.store.shared import SharedCache

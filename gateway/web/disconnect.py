@@ -6,7 +6,8 @@ from functools import partial
 
 from starlette.requests import ClientDisconnect
 
-from gateway.web.inbound import Inbound, do_nothing
+from gateway.schema.context import ignore
+from gateway.web.inbound import Inbound
 
 
 class WhileWanted:
@@ -35,7 +36,7 @@ class WhileWanted:
 
     def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
         self._timer.cancel()
-        self._inbound.on_disconnect = do_nothing
+        self._inbound.on_disconnect = ignore
         if self._reason is None:
             return
         is_ours = not self._task.uncancel()  # no other code has cancelled the task

@@ -16,7 +16,7 @@ from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, RequestError, TenantMissingError
 from gateway.headers import SHAPING, SHAPING_BY_PRESENCE, TRACE, Header, in_one_line
 from gateway.observe.clients import NO_CLIENT, Client, client_of
-from gateway.schema.context import Access
+from gateway.schema.context import Access, ignore
 from gateway.sessions.snapshot import Snapshot
 from gateway.tenants.path import FindSource
 from gateway.web.access_record import AccessRecord
@@ -61,10 +61,6 @@ class RequestHead:
         return self.sent_id or b"%016x" % _random.getrandbits(64)
 
 
-def do_nothing() -> None:
-    """Do nothing; the default of the callbacks below."""
-
-
 @dataclass(slots=True)
 class Inbound:
     """One request, and the state of its processing."""
@@ -81,13 +77,13 @@ class Inbound:
     refused: int = 0
     """The status of our own server's answer, if it refused the request."""
 
-    on_disconnect: Callable[[], object] = do_nothing
+    on_disconnect: Callable[[], object] = ignore
     """Cancels the work on the request, while there is any."""
 
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to end an answer that is a stream, even before it begins."""
 
-    on_accepted: Callable[[], object] = do_nothing
+    on_accepted: Callable[[], object] = ignore
     """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""
 
     @property
