@@ -392,18 +392,23 @@ def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSid
     assert rest.calls == 0
 
 
-@pytest.mark.parametrize("is_own", [True, False])
-def test_with_all_origins_allowed_other_sites_have_no_cookies(rest: RestSide, is_own: bool) -> None:
-    """Any page may open a socket, but only one of this site with the browser's cookies."""
-    with served(gateway_app(rest, cors_origins="*"), **OURS) as url:
-        origin = url if is_own else "https://evil.example"
+@pytest.mark.parametrize(
+    ("allowed", "origin", "has_cookies"),
+    [("*", "", True), ("*", "https://a.example", False), ("https://a.example",) * 2 + (True,)],
+    ids=["own page", "all pages", "listed page"],
+)
+def test_with_all_origins_allowed_other_sites_have_no_cookies(
+    rest: RestSide, allowed: str, origin: str, has_cookies: bool
+) -> None:
+    """A page that may open a socket has the browser's cookies if CORS would let it have them."""
+    with served(gateway_app(rest, cors_origins=allowed), **OURS) as url:
         address = f"{url.replace('http', 'ws')}/graphql"
-        with opened(address, {"Cookie": "id=abc"}, origin=origin) as socket:
+        with opened(address, {"Cookie": "id=abc"}, origin=origin or url) as socket:
             initiate(socket, **{"X-XSRF-TOKEN": "token"})
 
-            assert (ask(socket) == DATA) is is_own
+            assert (ask(socket) == DATA) is has_cookies
 
-    assert bool(rest.calls) is is_own
+    assert bool(rest.calls) is has_cookies
 
 
 def test_a_page_of_this_site_can_open_a_socket(address: str) -> None:
