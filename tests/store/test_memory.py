@@ -265,6 +265,20 @@ async def test_an_owners_only_large_entry_is_kept(cache: BoundedMemoryCache) -> 
     assert await cached(cache, "old", "large", "new") == ["large", "new"]
 
 
+async def test_an_owner_within_its_share_loses_nothing_for_having_several(
+    cache: BoundedMemoryCache,
+) -> None:
+    """If no owner with several entries has too much, the least recently used one is evicted."""
+    await cache.set("read", Thing(40), ttl=5, owner="read")
+    await cache.set("unread", Thing(40), ttl=5, owner="unread")
+    for key in "ab":
+        await cache.set(key, Thing(5), ttl=5, owner="small")
+    await cache.get("read")
+    await cache.set("new", Thing(20), ttl=5, owner="new")
+
+    assert await cached(cache, "read", "unread", *"ab", "new") == ["read", *"ab", "new"]
+
+
 async def test_removed_entries_do_not_count_against_their_owner(
     cache: BoundedMemoryCache,
 ) -> None:
