@@ -98,6 +98,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
             connection = await self._connector.connect(request, [], aiohttp.ClientTimeout())
             if connection.transport is not None:
                 tls = connection.transport.get_extra_info("ssl_object")
+                connection.transport.abort()  # a server may never reply to the end of TLS
             connection.close()
             raise _NotSentError
 

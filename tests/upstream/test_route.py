@@ -1,8 +1,10 @@
 """The route to SuperOffice: proxies, certificate authorities and client certificates."""
 
+import asyncio
 import logging
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +299,28 @@ async def test_a_host_may_end_with_a_dot(tmp_path: Path, monkeypatch: pytest.Mon
         url = rest.url.replace("127.0.0.1", "crm.test.")
         route = Route(Settings(upstream_url=url, upstream_ca_file=tmp_path / "rest.pem"))
         assert await problem_of(url, route) is None
+
+
+@needs_openssl
+async def test_a_check_does_not_wait_for_the_server_to_close(certificates: Path) -> None:
+    """Connections of the checks would otherwise stay open for 30 seconds each."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        accepted, _ = listener.accept()
+        tls = serving(certificates).wrap_socket(accepted, server_side=True)
+        with socket.socket(fileno=tls.detach()) as below_tls:
+            below_tls.settimeout(5)
+            with suppress(ConnectionError):
+                while below_tls.recv(2**16):
+                    pass
+
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    route = Route(Settings(upstream_url=url, upstream_ca_file=certificates / "rest.pem"))
+    with listener:
+        served = asyncio.create_task(asyncio.to_thread(serve))
+        assert await problem_of(url, route) is None
+        await served
 
 
 @needs_openssl
