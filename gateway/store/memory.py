@@ -79,7 +79,6 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
 
     async def set(self, key: str, value: Sized, ttl: float, *, owner: str = "") -> None:
         """Store a value for `ttl` seconds; it counts against the share of its owner."""
-        self._expire()
         self._remove(key)
         if ttl > 0:
             entry = self._entries[key] = _Entry(value, owner, self._clock() + ttl)
@@ -93,11 +92,12 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         return int(self._remove(key))
 
     def _measure(self, key: str, entry: _Entry) -> None:
-        """Count the size of the entry that was used last, and evict others for it."""
+        """Count the size of the entry that was used last, and remove others for it."""
         grown_bytes = entry.value.size_bytes - entry.size_bytes
         entry.size_bytes += grown_bytes
         self.size_bytes += grown_bytes
         self._bytes[entry.owner] += grown_bytes
+        self._expire()
         if entry.size_bytes > self._max_bytes:
             self._remove(key)
         while self.size_bytes > self._max_bytes:

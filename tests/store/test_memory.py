@@ -207,6 +207,23 @@ async def test_a_grown_entry_is_measured_again(cache: BoundedMemoryCache) -> Non
     assert await cached(cache, "old", "a") == ["a"]
 
 
+async def test_no_entry_is_evicted_for_an_expired_one(
+    cache: BoundedMemoryCache, clock: FakeClock
+) -> None:
+    """A grown entry has the room of those that have expired."""
+    thing = Growing(10)
+    await cache.set("expired", Thing(40), ttl=5)
+    clock.advance(1)
+    await cache.set("old", Thing(40), ttl=5)
+    await cache.set("a", thing, ttl=5)
+    await cache.get("expired")
+    clock.advance(4)
+    thing.size_bytes = 50
+
+    assert await cache.get("a") is thing
+    assert await cached(cache, "old", "a") == ["old", "a"]
+
+
 async def test_an_entry_that_outgrows_the_cache_is_dropped_alone(cache: BoundedMemoryCache) -> None:
     """It is returned once more, and no other entry is evicted."""
     thing = Growing(10)
