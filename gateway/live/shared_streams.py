@@ -21,7 +21,6 @@ class _Stream(Generic[T]):
     """Set at the next item or the end, and then replaced."""
 
     failure: Exception | None = None
-    is_over: bool = False
 
     async def run(self, start: Start[T]) -> None:
         """Hand each item to all readers; then signal the end."""
@@ -34,7 +33,6 @@ class _Stream(Generic[T]):
         except Exception as exc:  # noqa: BLE001  every reader has to get it
             self.failure = exc
         finally:
-            self.is_over = True
             self._notify()
 
     def _notify(self) -> None:
@@ -60,7 +58,7 @@ class SharedStreams(Generic[T]):
         depends on the time. The shared items that follow may be older.
         """
         stream, reader = self._streams.get(key), object()
-        is_first = stream is None or stream.is_over
+        is_first = stream is None or stream.task.done()
         if stream is None or is_first:
             self._streams[key] = stream = _Stream()
             # A context of its own: it outlives the request that started it.
@@ -70,7 +68,7 @@ class SharedStreams(Generic[T]):
             if not is_first:
                 async with aclosing(start()) as own:
                     item = await anext(own, None)
-            while item is not None or not stream.is_over:
+            while item is not None or not stream.task.done():
                 if item is not None:
                     yield item
                 else:
