@@ -6,8 +6,10 @@ root fields and projects what they return. It only makes data: after any error, 
 executes the query from the start.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,7 +63,9 @@ class _Root:
     """The same arguments."""
 
     details: FieldDetailsList
-    selection: Selection
+    selection: Callable[[], Selection]
+    """Finds it once, when it is executed: to find those of all root fields at once takes long."""
+
     constant: dict[str, object] | None = None
     """Its arguments, if they contain no variable."""
 
@@ -121,7 +125,7 @@ class Prepared:
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.spend(root.steps)
-                key = root.selection.key(planner.variables)
+                key = root.selection().key(planner.variables)
                 found = self._projections.get(key)
                 if found is False:
                     return None
@@ -200,7 +204,7 @@ class Prepared:
         field = GraphQLField(**{**field.to_kwargs(), "args": used})
         name_of = self._schema.config.name_converter.from_argument
         declared = [one for one in field.extensions[DEFINITION].arguments if name_of(one) in used]
-        selection = self._projections.selection(self._planner, kind, details)
+        selection = cache(partial(self._projections.selection, self._planner, kind, details))
         root = _Root(name, field, declared, details, selection)
         if variables_in(node.arguments or (), {}):
             written = sum(a.loc.end - a.loc.start for a in node.arguments or () if a.loc)

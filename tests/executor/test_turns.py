@@ -8,7 +8,8 @@ import graphql
 import orjson
 import pytest
 
-from gateway.executor import turns
+from gateway.executor import projections, turns
+from gateway.executor.projections import variables_in
 from gateway.executor.turns import STEPS_PER_TURN, Turns, accept, work_for
 from gateway.schema.engine import Engine, Operation
 from tests.schema.asking import SCHEMA, RestAnswered
@@ -89,6 +90,30 @@ async def test_a_long_list_is_made_in_turns_and_encoded_item_by_item(
     assert len(items) == count
     assert {type(item) for item in items} == {orjson.Fragment}
     assert counted.await_count >= 3
+
+
+async def test_root_fields_that_spread_a_fragment_are_prepared_in_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A large fragment is searched for variables in a turn for each root field that spreads it."""
+    fields = " ".join(f"chat{i}: chatSession(chatSessionId: {i}) {{ ...F }}" for i in range(9))
+    query = f"{{ {fields} }} fragment F on ChatSession {{ topicId }}"
+    operation = Operation(SCHEMA.documents.find(query))
+    assert not operation.errors
+    served = type("Context", (RestAnswered,), {"served": None})
+
+    async def work(parts: list[int]) -> None:
+        def search(*arguments: Any) -> set[str]:
+            parts[-1] += 1
+            return variables_in(*arguments)
+
+        monkeypatch.setattr(projections, "variables_in", search)
+        prepared = SCHEMA.prepared(operation.document, None)
+        assert prepared is not None
+        await prepared.execute(served(b"[]"), None)
+
+    parts = await between_turns(work)
+    assert (max(parts), sum(parts)) == (1, 9)
 
 
 async def finished_after(caller: str, crowd: int) -> int:
