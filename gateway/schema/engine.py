@@ -220,7 +220,7 @@ class Engine:
             if isinstance(results, ExecutionResult):
                 answer = await answer_of(results, is_refusal=True)
                 traced(answer)
-                yield answer
+                yield await _encoded(answer, context.state)
                 return
             async with aclosing(results):
                 async for result in results:

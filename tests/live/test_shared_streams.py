@@ -208,6 +208,20 @@ async def test_undeclared_variables_are_ignored(executions: list[object]) -> Non
         assert desk.watchers.streams.joined == 4
 
 
+async def test_a_refusal_is_sent_once() -> None:
+    """Equal subscriptions that are refused at the same time have one error each."""
+    desk = Desk()
+    query = "subscription ($limit: Int) { chatSessions(limit: $limit) { status } }"
+    wrong = {"limit": "two"}
+    async with (
+        desk.screen(query, variables=wrong) as one,
+        desk.screen(query, variables=wrong) as two,
+    ):
+        await until(lambda: one.is_over and two.is_over)
+
+    assert one.codes == two.codes == ["BAD_USER_INPUT"]
+
+
 async def test_the_error_that_ends_a_stream_is_never_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
