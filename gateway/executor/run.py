@@ -100,8 +100,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> list[orjson.Fragment]:
         """Complete a list in turns, each item as JSON: encoding all at once would take too long."""
         return_type, details, info, path, result, position = arguments
-        known: Known = {}
-        rows = []
+        rows, known = list[orjson.Fragment](), Known()
         for index, item in enumerate(result):
             row = None
             if found:
@@ -126,8 +125,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _projection(self, kind: GraphQLObjectType, details: FieldDetailsList) -> Projection | None:
         if not is_planned(kind):
             return None
-        selection = self.projections.selection(self._planner, kind, details)
-        key = selection.key(self.variable_values)
+        key = self.projections.selection(self._planner, kind, details).key(self.variable_values)
         found = self.projections.get(key)
         if found is None:
             found = self.projections.make(key, self._planner, details, self.turns)
