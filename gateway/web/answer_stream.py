@@ -84,7 +84,7 @@ class AnswerStream(StreamingResponse, ABC):
                 await cancel_all(tasks)
         if not streaming.cancelled():
             streaming.result()  # raises what it raised
-        if ending.is_set():
+        elif ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def stream_response(self, send: Send) -> None:

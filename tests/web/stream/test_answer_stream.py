@@ -103,3 +103,26 @@ async def test_no_heartbeat_comes_within_an_event(monkeypatch: pytest.MonkeyPatc
     await stream({"type": "http"}, receive, send)
 
     assert sent == b'event: next\ndata: {"data":"%b"}\n\n: ping\n\n' % (b"x" * 100)
+
+
+async def test_a_short_stream_in_a_shutdown_is_ended_once() -> None:
+    """A stream that is complete before its task sees that the server stops has one end."""
+    ends = []
+
+    async def answers() -> AsyncGenerator[Answer, None]:
+        yield Answer({"data": None})
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError  # pragma: no cover
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            ends.append(message)
+
+    inbound = Inbound(RequestHead(BadRequestError("")), b"id")
+    inbound.ending.set()
+    stream = EventStream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
+    await stream({"type": "http"}, receive, send)
+
+    assert len(ends) == 1
