@@ -137,6 +137,9 @@ class FastLaneProtocol(OneWriteProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress: its client has disconnected."""
         super().connection_lost(exc)
+        if self._running is not None:  # uvicorn informs only the last request of a pipeline
+            self._running.disconnected = True
+            self._running.message_event.set()
         if inbound := self._running_inbound():
             inbound.on_disconnect()
 

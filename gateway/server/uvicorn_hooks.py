@@ -32,6 +32,7 @@ _HOOKS: dict[type | ModuleType, dict[str, str]] = {
         "scope body": "the cached answer of a request is looked up",
         "more_body": "whether it can be refused, as its end is missing",
         "response_started response_complete message_event on_response": "it is marked as answered",
+        "disconnected": "a request with others behind it is informed, too",
         "send waiting_for_100_continue": "its head waits for the body",
         "keep_alive": "connections are closed while the server drains",
         "chunked_encoding expected_content_length": "HTTP/1.0 is answered without chunks",

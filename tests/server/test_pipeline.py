@@ -21,8 +21,9 @@ REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY + b
 class Connection:
     """A connection to an application that answers requests when `may_answer` allows it."""
 
-    def __init__(self) -> None:
-        config = uvicorn.Config(self.app, log_config=None, interface="asgi3", proxy_headers=False)
+    def __init__(self, app: Any = None) -> None:
+        app = app or self.app
+        config = uvicorn.Config(app, log_config=None, interface="asgi3", proxy_headers=False)
         config.load()
         protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
         self.protocol, self.transport = protocol, Transport()
@@ -184,6 +185,29 @@ async def test_a_refusal_is_not_the_answer_to_an_earlier_request(
     assert [line[:12] for line in lines[:1]] == [b"HTTP/1.1 204"] * is_answered
     assert len(lines) == 2 * is_answered
     assert connection.transport.is_closed
+
+
+async def test_a_disconnect_ends_a_request_with_others_behind_it() -> None:
+    """The first request is told about the disconnect, and nothing is written to its client."""
+    received = []
+    is_ended = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        received.extend([await receive(), await receive()])
+        await send({"type": "http.response.body", "body": b"late", "more_body": True})
+        is_ended.set()
+
+    connection = Connection(app)
+    connection.protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+    await run_loop(5)
+    connection.transport.close()
+    connection.protocol.connection_lost(None)
+    async with asyncio.timeout(5):
+        await is_ended.wait()
+
+    assert received[1] == {"type": "http.disconnect"}
+    assert b"late" not in connection.transport.written
 
 
 async def test_data_after_the_last_request_is_not_refused(connection: Connection) -> None:
