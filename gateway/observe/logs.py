@@ -61,8 +61,8 @@ class EventHandler(logging.StreamHandler[TextIO]):
         """Return the line for an event, with the fields of the task, the level, and the time."""
         return self._render(
             {
-                **event,
                 **fields_of_task.get(),
+                **event,  # its context may be that of another request (python/cpython#140947)
                 "level": logging.getLevelName(level).lower(),
                 "timestamp": datetime.now(UTC),
             }

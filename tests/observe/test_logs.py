@@ -1,11 +1,12 @@
 """Logs: formats, levels, and data that is never logged."""
 
+import contextvars
 import logging
 from typing import Literal
 
 import pytest
 
-from gateway.observe.logs import log_event
+from gateway.observe.logs import fields_of_task, log_event
 from tests.observe.logged import logged
 
 OURS = "gateway.somewhere"
@@ -56,6 +57,18 @@ def test_a_traceback_is_part_of_its_line_in_json() -> None:
 
     (event,) = log.events
     assert event["exception"].endswith("ValueError: boom")
+
+
+def test_the_fields_of_an_event_win_over_those_of_the_task() -> None:
+    """A request can be read, and answered from the cache, in the context of another one's task."""
+    fields = {"request_id": "its", "trace_id": "its"}
+    with logged() as log:
+        context = contextvars.copy_context()
+        context.run(fields_of_task.set, {"request_id": "another", "field": "kept"})
+        context.run(log_event, logging.getLogger("gateway"), logging.INFO, "request", fields)
+
+    assert log.events[0] | fields == log.events[0]
+    assert log.events[0]["field"] == "kept"
 
 
 def test_structured_events_keep_their_values() -> None:
