@@ -49,7 +49,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     """Of the last request; uvicorn sets it when the first one begins."""
 
     _head_bytes = 0
-    """In the reads since the one with the begin or the end of a head, or a part of a body."""
+    """Received since the last progress: the begin or end of a head, or a part of a body."""
 
     _headers_in_head = 0
     _debt_bytes = 0
