@@ -132,7 +132,7 @@ class FastLaneProtocol(OneWriteProtocol):
         """Let the request in progress finish; end a stream, which would never finish."""
         super().shutdown()
         if inbound := self._running_inbound():
-            inbound.ending.set()
+            inbound.end_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress: its client has disconnected."""

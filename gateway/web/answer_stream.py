@@ -69,7 +69,10 @@ class AnswerStream(StreamingResponse, ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answers."""
-        ending = self._inbound.ending
+        ending = asyncio.Event()
+        self._inbound.on_ending = ending.set
+        if self._inbound.is_ending:
+            ending.set()
         streaming = asyncio.ensure_future(self.stream_response(send))
         tasks = [
             streaming,

@@ -226,7 +226,7 @@ class _Exchange:
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
 
         with ExitStack() as slots:
-            place = slots.enter_context(sockets.count(inbound.ending.set))
+            place = slots.enter_context(sockets.count(inbound.end_stream))
             if isinstance(context.access, Access):
                 slots.enter_context(sockets.count_for(context.access.owner))
                 if operation:

@@ -4,7 +4,6 @@ Our own server makes it for a request that arrives as a whole; otherwise the out
 does. It is the only key that we add to an ASGI scope.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -80,11 +79,19 @@ class Inbound:
     on_disconnect: Callable[[], object] = ignore
     """Cancels the work on the request, while there is any."""
 
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set to end an answer that is a stream, even before it begins."""
+    is_ending: bool = False
+    """Whether an answer that is a stream has to end, even before it begins."""
+
+    on_ending: Callable[[], object] = ignore
+    """Ends a stream that has begun."""
 
     on_accepted: Callable[[], object] = ignore
     """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""
+
+    def end_stream(self) -> None:
+        """End an answer that is a stream, now or when it begins."""
+        self.is_ending = True
+        self.on_ending()
 
     @property
     def owner(self) -> str:

@@ -121,7 +121,7 @@ async def test_a_short_stream_in_a_shutdown_is_ended_once() -> None:
             ends.append(message)
 
     inbound = Inbound(RequestHead(BadRequestError("")), b"id")
-    inbound.ending.set()
+    inbound.end_stream()
     stream = EventStream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
     await stream({"type": "http"}, receive, send)
 
