@@ -73,6 +73,22 @@ async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> N
     assert (len(timers), len(ids)) == (3, 3)
 
 
+async def test_a_cached_answer_does_not_overtake_another_one(connection: Connection) -> None:
+    """The head of an earlier answer has been written, whenever the next request comes."""
+    for steps in range(30):
+        connection.transport.written = b""
+        connection.protocol.data_received(b"HEAD /schema.graphql HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        connection.protocol.data_received(request())
+        async with asyncio.timeout(5):
+            while connection.transport.written.count(b"HTTP/1.1 200") < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+        types = re.findall(rb"content-type: (\S+)", connection.transport.written)
+        assert types == [b"text/plain;", b"application/json"]
+
+
 @pytest.mark.parametrize("other", [request("{ chatSessions { topicId } }"), request(caller="ola")])
 async def test_another_request_gets_its_own_answer(connection: Connection, other: bytes) -> None:
     """Another request gets its own answer, also when the two alternate."""
