@@ -128,7 +128,7 @@ class UpstreamClient:
             await self.budget.take(call.share, longest_s=longest_s)
         async with self.gate.slot(call.share):
             if self.budget is not None:
-                await self.budget.spread(longest_s=_left_s(ends_at))
+                await self.budget.spread(longest_s=max(0, _left_s(ends_at) - self._timeout_s / 2))
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # Given a stream, httpx does not search for headers to add.
             request = httpx.Request(

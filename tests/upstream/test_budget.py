@@ -49,8 +49,9 @@ async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
     assert (budget.granted, budget.refused) == (2, 0)
 
 
-async def test_calls_that_waited_for_a_connection_do_not_begin_at_once() -> None:
-    """While SuperOffice stands still, the budget of each second goes to a call that waits."""
+@pytest.mark.parametrize("timeout_s", [0.5, 1.5])
+async def test_calls_that_waited_for_a_connection_do_not_begin_at_once(timeout_s: float) -> None:
+    """The last is refused: in a second it would have less than half of its deadline left."""
     clock, answers = FakeClock(), asyncio.Event()
     calls = 0
 
@@ -60,7 +61,7 @@ async def test_calls_that_waited_for_a_connection_do_not_begin_at_once() -> None
         await answers.wait()
         return httpx.Response(200, content=b"[]")
 
-    async with client_of(answer, timeout=0.5, connections=1) as client:
+    async with client_of(answer, timeout=timeout_s, connections=1) as client:
         client.budget = budget_of(1, clock)
         fetched = []
         for _ in range(3):
