@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import KW_ONLY, InitVar, dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from gateway.store.shared import SharedCache
 
@@ -21,15 +21,15 @@ class SharedRate:
     number of `workers`, and at least one.
     """
 
-    name: InitVar[str]
+    name: str
     per_second: int
     _: KW_ONLY
     workers: int = 1
     shared: SharedCache | None = None
     clock: Callable[[], float] = time.monotonic
 
-    def __post_init__(self, name: str) -> None:
-        self._key = f"rate:{hashlib.sha256(name.encode()).hexdigest()}"
+    def __post_init__(self) -> None:
+        self._key = f"rate:{hashlib.sha256(self.name.encode()).hexdigest()}"
         self._times: deque[float] = deque(maxlen=max(1, self.per_second // self.workers))
 
     async def reserve(self, longest_s: float) -> float:

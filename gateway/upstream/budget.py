@@ -26,8 +26,7 @@ class Budget:
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
-        alone = 1 if rate.shared else rate.workers
-        self._begun = replace(rate, name="", workers=alone, shared=None)
+        self._begun = replace(rate, name=f"{rate.name} begun")
         self.turns = Gate(slots=1, queue=queue)
         self.granted = self.refused = 0
         self._is_known_paused = False
@@ -66,6 +65,7 @@ class Budget:
 
     async def spread(self, *, longest_s: float) -> None:
         """Wait until a call that has its connection may begin; raise as `take`."""
+        longest_s = min(_LONGEST_S, longest_s)
         wait_s = await self._begun.reserve(longest_s)
         if wait_s > longest_s:
             raise self._refusal(wait_s)

@@ -1,15 +1,19 @@
 """The budget of REST calls per second: calls wait, are refused, and take turns."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamRateLimitedError
+from gateway.store.redis import RedisCache
+from gateway.store.shared import SharedCache
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
 from tests.clock import FakeClock
+from tests.store.redis_server import redis_server
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 from tests.waiting import settle
 
@@ -73,6 +77,17 @@ async def test_calls_that_waited_for_a_connection_do_not_begin_at_once(timeout_s
 
     assert calls == 2
     assert isinstance(last, UpstreamRateLimitedError)
+
+
+async def test_these_calls_of_all_processes_do_not_begin_at_once(tmp_path: Path) -> None:
+    """Processes that share the budget also begin no more calls together."""
+    with redis_server(tmp_path) as server:
+        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, lease_wait_s=1)
+        one, other = (Budget(SharedRate("a tenant", 1, shared=cache), queue=5) for _ in range(2))
+        await one.spread(longest_s=0)
+        with pytest.raises(UpstreamRateLimitedError):
+            await other.spread(longest_s=0)
+        await cache.aclose()
 
 
 @pytest.mark.parametrize("others", [["bob"], [STRANGERS, "bob"]])
