@@ -3,12 +3,13 @@
 import asyncio
 import struct
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Generic, Literal, TypeVar
+
+from cachetools import LRUCache
 
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
@@ -24,29 +25,27 @@ class Attachments(Generic[A]):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._entries: OrderedDict[Hashable, tuple[A, int]] = OrderedDict()
-        self.size_bytes = 0
+        self._entries: LRUCache[Hashable, tuple[A, int]] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry[1]
+        )
+
+    @property
+    def size_bytes(self) -> int:
         """The sum of the sizes that were passed to `add`."""
+        return int(self._entries.currsize)
 
     def get(self, key: Hashable) -> A | None:
         """Return the object stored under `key`."""
-        if (entry := self._entries.get(key)) is None:
-            return None
-        self._entries.move_to_end(key)
-        return entry[0]
+        return self._entries.get(key, (None, 0))[0]
 
     def add(self, key: Hashable, value: A, size_bytes: int) -> None:
         """Store an object, unless the key is in use or the object is larger than `max_bytes`.
 
         A key in use becomes the latest one: another request has just made the same.
         """
-        if self.get(key) is None and size_bytes <= self._max_bytes:
-            self._entries[key] = (value, size_bytes)
-            self.size_bytes += size_bytes
-            while self.size_bytes > self._max_bytes:
-                _, (_, freed_bytes) = self._entries.popitem(last=False)
-                self.size_bytes -= freed_bytes
+        if self.get(key) is None:
+            with suppress(ValueError):
+                self._entries[key] = (value, size_bytes)
 
 
 def compact(json: bytes) -> bytes:
