@@ -32,6 +32,7 @@ class OneWriteProtocol(LimitedProtocol):
         """Call the app with a `send` that holds the head of an answer until its body follows."""
         held: Message | None = None
         scope, send_on = cycle.scope, cast("Send", cycle.send)
+        has_body = scope["method"] != "HEAD"
 
         async def send(message: Message) -> None:
             nonlocal held
@@ -42,7 +43,7 @@ class OneWriteProtocol(LimitedProtocol):
                     self.send_whole(cycle, (start["status"], start["headers"], body, b""))
                     return
                 await send_on(start)
-            elif b"content-length" in headers and scope["method"] != "HEAD":
+            elif b"content-length" in headers and b"connection" not in headers and has_body:
                 held = message
                 return
             elif scope["http_version"] == "1.0":
@@ -61,12 +62,11 @@ class OneWriteProtocol(LimitedProtocol):
 
     def _is_whole(self, start: Message, message: Message) -> bool:
         """Return whether a message has the whole body, and the answer can be written now."""
-        fields, length = dict(start["headers"]), b"%d" % len(message.get("body", b""))
+        headers, length = start["headers"], b"%d" % len(message.get("body", b""))
         return not (
             message.get("more_body")
             or self.flow.write_paused
             or self.transport.is_closing()
-            or fields[b"content-length"] != length
-            or b"connection" in fields
-            or HEADER_VALUE_RE.search(b"".join([value for _, value in start["headers"]]))
+            or (b"content-length", length) not in headers
+            or HEADER_VALUE_RE.search(b"".join([value for _, value in headers]))
         )

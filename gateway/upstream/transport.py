@@ -8,6 +8,7 @@ closes such a connection, and takes a fraction of the CPU time.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, NoReturn, cast
 
@@ -104,9 +105,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
         extensions = {"middlewares": (only_connect,)}
         try:
-            await self.handle_async_request(httpx.Request("GET", url, extensions=extensions))
-        except _NotSentError:
-            pass
+            with suppress(_NotSentError):
+                await self.handle_async_request(httpx.Request("GET", url, extensions=extensions))
         except aiohttp.ClientError as exc:
             is_proxied = self.route.proxy_for(url) is not None
             raise connection_error(exc, is_proxied=is_proxied) from exc
