@@ -24,7 +24,8 @@ from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.turns import claimed, is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_code
-from gateway.schema.guard.limits import Limits, excess, nested_variables, too_complex
+from gateway.schema.guard.limits import Limits, excess, too_complex
+from gateway.schema.guard.size import nested_variables
 from gateway.store.single_flight import Flights
 from gateway.upstream.gate import Gate
 

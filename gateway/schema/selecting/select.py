@@ -1,7 +1,7 @@
 """Select from a snapshot for root fields: matching rows, in order, and records by their id.
 
 Work on sessions is limited, and charged before it is done. It counts the sessions that are read; a
-query's cost (`guard/limits.py`) counts the values in its answer.
+query's cost (`guard/size.py`) counts the values in its answer.
 """
 
 import asyncio

@@ -6,7 +6,8 @@ import pytest
 from graphql import execute_sync, get_introspection_query, parse
 
 from gateway.schema.build import build_schema
-from gateway.schema.guard.limits import Limits, measure
+from gateway.schema.guard.limits import Limits
+from gateway.schema.guard.size import measure
 from tests.schema.asking import SCHEMA
 from tests.schema.guard.asking import errors_in
 

@@ -9,7 +9,8 @@ import pytest
 from graphql import get_introspection_query, parse
 
 from gateway.schema.build import SchemaOptions, build_schema
-from gateway.schema.guard.limits import MOST_STEPS, Limits, Size, excess, measure
+from gateway.schema.guard.limits import Limits, excess
+from gateway.schema.guard.size import MOST_STEPS, Size, measure
 from tests.schema.asking import SCHEMA, execute
 from tests.schema.everything import QUERY as EVERY_FIELD
 from tests.schema.guard.asking import errors_in
