@@ -106,9 +106,7 @@ class GatewayServer(uvicorn.Server):
         except SystemExit:
             raise cannot_start(failures[0]) from None
         self.config.loaded_app = app
-        if threading.current_thread() is threading.main_thread():
-            for number in signals.HANDLED:
-                signal.signal(number, lambda number, _: self._signals.append(number))
+        self._set_handlers(lambda number, _: self._signals.append(number))
         self.when_started()
         self.notify("READY=1")
 
@@ -135,6 +133,15 @@ class GatewayServer(uvicorn.Server):
                         await loop.connect_accepted_socket(self._connection, accepted)
         await asyncio.sleep(_LAST_REQUESTS_S)
         await super().shutdown(sockets)
+        self._set_handlers(signal.SIG_IGN)  # Python's exit resets all others, and HUP would kill
+
+    def _set_handlers(
+        self, handler: "Callable[[int, FrameType | None], None] | signal.Handlers"
+    ) -> None:
+        """Set the handler of the signals that do not stop the server."""
+        if threading.current_thread() is threading.main_thread():
+            for number in signals.HANDLED:
+                signal.signal(number, handler)
 
     def _connection(self) -> GatewayProtocol:
         """Return a new connection, as uvicorn makes it."""

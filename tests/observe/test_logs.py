@@ -47,6 +47,14 @@ def test_json_is_one_object_a_line() -> None:
     assert event == {"event": "answered Ada\nLovelace", "level": "info", "logger": OURS}
 
 
+def test_bytes_that_are_no_text_are_escaped_in_json() -> None:
+    """The name of a file can have any bytes: Python shows others than UTF-8 as half surrogates."""
+    with logged() as log:
+        logging.getLogger(OURS).info("cannot read %s", "caf\udce9.json")
+
+    assert log.events[0]["event"] == "cannot read caf\\udce9.json"
+
+
 def test_a_traceback_is_part_of_its_line_in_json() -> None:
     """A log collector gets one event instead of thirty lines."""
     with logged() as log:

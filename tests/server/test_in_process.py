@@ -21,6 +21,7 @@ from gateway.commands.upstream import serve_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.server import run as serving
+from gateway.server import signals
 from gateway.server.run import serve
 from gateway.server.servers import GatewayServer, WorkerServer
 from gateway.upstream.client import PATH
@@ -88,6 +89,17 @@ def test_serve_logs_its_address_and_answers_until_sigterm(
     assert answers == [{"data": {"__typename": "Query"}}]
     serving = r'"serving http://127.0.0.1:\d+/graphql over http://127.0.0.1:1"'
     assert re.search(serving, capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("ignore_late_sigterm")
+def test_a_reload_of_a_stopped_server_is_ignored() -> None:
+    """While the interpreter ends, Python resets its handlers, and HUP would kill the process."""
+    before = {number: signal.getsignal(number) for number in signals.HANDLED}
+    settings = Settings(upstream_url="http://127.0.0.1:1", port=0, shutdown_delay=0)
+
+    serve(settings, when_ready=lambda url: os.kill(os.getpid(), signal.SIGTERM))
+
+    assert {signal.signal(n, handler) for n, handler in before.items()} == {signal.SIG_IGN}
 
 
 @pytest.mark.usefixtures("ignore_late_sigterm")
