@@ -1,16 +1,17 @@
-"""The companies that are customers of the demo tenant, and the lists that classify them."""
+"""The companies that are customers of the demo tenant, and what classifies them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.demo.wire import ListText
 
-COUNTRIES: dict[str, tuple[int, ListText]] = {
-    "NO": (578, ("Norge", "Norway", "Norwegen")),
-    "DE": (276, ("Tyskland", "Germany", "Deutschland")),
-    "GB": (826, ("Storbritannia", "United Kingdom", "Großbritannien")),
-    "JP": (392, ("Japan", "Japan", "Japan")),
+COUNTRIES = {
+    "NO": (578, "Norway"),
+    "DE": (276, "Germany"),
+    "GB": (826, "United Kingdom"),
+    "JP": (392, "Japan"),
 }
+"""Id and name; the name is in the language of SuperOffice's installation, for all users."""
 
 CATEGORIES: tuple[ListText, ...] = (
     ("Kunde", "Customer", "Kunde"),

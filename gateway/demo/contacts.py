@@ -62,7 +62,7 @@ def contact_record(company: Company, owner_id: int, owner: str, wire: Wire) -> o
         "AssociateFullName": owner,
         "BusinessName": wire.text(_BUSINESSES[company.number % len(_BUSINESSES)]),
         "CategoryName": wire.text(CATEGORIES[company.number % len(CATEGORIES)]),
-        "CountryName": wire.text(country),
+        "CountryName": country,
         "Address": address,
         "FormattedAddress": "\n".join(_lines(company)),
         "FullName": company.full_name,

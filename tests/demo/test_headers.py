@@ -128,3 +128,12 @@ async def test_an_answer_without_a_language_has_raw_texts() -> None:
 async def test_an_answer_with_a_language_has_no_raw_texts(language: str) -> None:
     """Every text that can be translated is translated."""
     assert raw_texts(await sessions_of(KARI, sessions=50, accept_language=language)) == []
+
+
+@pytest.mark.parametrize("language", ["", "no"])
+async def test_a_country_is_named_in_the_language_of_the_installation(language: str) -> None:
+    """No header translates it."""
+    answer = await sessions_of(KARI, sessions=100, accept_language=language)
+
+    names = {s["Contact"]["CountryName"] for s in answer if s["Contact"]}
+    assert names == {"Norway", "Germany", "United Kingdom", "Japan"}
