@@ -6,7 +6,7 @@
         UNRECOGNIZED = unrecognized()
 
 SuperOffice sends a member's name, or the number of a member without a name. Anything not declared
-reads as `UNRECOGNIZED`: SuperOffice adds members every few weeks.
+reads as `UNRECOGNIZED`: any release of SuperOffice can add members.
 """
 
 from collections.abc import Callable

@@ -97,7 +97,7 @@ class DocumentsById:
             return text, None
         if query is not None:
             return query, partial(self._store, key, query) if len(query) <= _LONGEST else None
-        is_hash = len(sha256) == 64  # another text may be as long as a request, and so a key
+        is_hash = len(sha256) == 64  # no other text can be stored: spare Redis the lookup
         found = await self._shared.get(key) if self._shared and is_hash else None
         if found is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
