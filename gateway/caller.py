@@ -9,8 +9,8 @@ callers that send none. Negotiate and NTLM are refused: they authenticate a TCP 
 callers share the gateway's connections.
 
 A caller's *key* is the digest of the whole: the cache has a snapshot for each. Its *owner* is a
-digest of the login alone. Its *share*, of what a client can use up, is named by the owner once
-SuperOffice has accepted the credentials; until then, it has part in the share of `STRANGERS`.
+digest of the login alone. Limits hold for a *share*: that of the owner once SuperOffice has
+accepted the credentials, and until then the one of all `STRANGERS`.
 """
 
 import hashlib

@@ -16,7 +16,7 @@
     - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
   + UpstreamError                 UPSTREAM_ERROR, 502: any status without a code of its own
     - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
-    - UpstreamRejectionError      of this caller
+    - UpstreamRejectionError      SuperOffice rejects the caller
       - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
       - UpstreamForbiddenError    FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
@@ -66,7 +66,7 @@ class GatewayError(Exception):
 
 
 class SettingsError(GatewayError):
-    """A setting is missing, unknown or wrong: the gateway does not start."""
+    """A setting is missing, unknown or invalid: the gateway does not start."""
 
 
 class RequestError(GatewayError, status=400):
@@ -184,7 +184,7 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same call may succeed later: not after a 3xx, or a 4xx but 421 and 429."""
+        """Whether the same call may succeed later: not after a 3xx, or a 4xx except 421 and 429."""
         status = self.extensions.get("upstreamStatus")
         return not isinstance(status, int) or not 300 <= status < 500 or status in {421, 429}
 
@@ -206,7 +206,7 @@ class UpstreamForbiddenError(UpstreamRejectionError, code="FORBIDDEN", status=40
 
 
 class UpstreamRateLimitedError(UpstreamError, code="RATE_LIMITED", status=429):
-    """SuperOffice asks to slow down (429); or the caller, or the whole tenant, is rate-limited."""
+    """SuperOffice asks to slow down (429), or a rate limit of the gateway is exceeded."""
 
 
 class UpstreamTimeoutError(UpstreamError, code="UPSTREAM_TIMEOUT", status=504):
@@ -228,7 +228,7 @@ class TenantNotRunningError(UpstreamUnavailableError):
     """The tenant is suspended, in maintenance or similar: see `tenantState` in `extensions`."""
 
     def __init__(self, tenant: str, state: str) -> None:
-        super().__init__(f"{tenant} does not run at the moment: its state is {state}.")
+        super().__init__(f"{tenant} is not running: its state is {state}.")
         self.extensions["tenantState"] = state
 
 

@@ -189,5 +189,5 @@ def _check_hidden(hidden: Iterable[str]) -> None:
             f"did you mean {near[0]}?" if near else "a name is written like ChatSession.sessionKey"
         )
         raise SettingsError(
-            f"GATEWAY_HIDDEN_FIELDS={name}: there is no such field that can be hidden; {hint}"
+            f"GATEWAY_HIDDEN_FIELDS={name}: there is no such field, or it cannot be hidden; {hint}"
         )

@@ -29,7 +29,7 @@ class LoadedSettings(BaseSettings):
         A secret can also come from a file, whose path is in the setting's name with `_FILE`.
 
         Raises:
-            SettingsError: a setting is missing, unknown or wrong; the message is one line.
+            SettingsError: a setting is missing, unknown or invalid; the message is one line.
         """
         names = {*cls.model_fields, *(f"{name}_file" for name in cls.secrets())}
         environment = {k.removeprefix(PREFIX).lower(): k for k in os.environ if k[:8] == PREFIX}

@@ -53,7 +53,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         why = getattr(exc, "strerror", "unknown, or an invalid value")
         if isinstance(exc, ssl.SSLError):
             why = "no valid PEM, another key or password, or an unknown cipher"
-        message = f"GATEWAY_CACHE_URL: an option behind the ? cannot be used: {why}"
+        message = f"GATEWAY_CACHE_URL: an option after the ? cannot be used: {why}"
         raise SettingsError(message) from None
     # With a timeout redis-py sends through `asyncio.wait_for`, which in Python 3.11 can swallow a
     # cancellation: the gateway would not stop. It also takes a task per command.

@@ -18,7 +18,7 @@ class Proxy:
     """An HTTP proxy.
 
     Raises:
-        ValueError, httpx.InvalidURL: the URL is not `http://`, perhaps a login, and a host.
+        ValueError, httpx.InvalidURL: the URL is not `http://`, a login if necessary, and a host.
     """
 
     def __init__(self, url: str) -> None:
@@ -91,7 +91,7 @@ def _proxy(settings: Settings) -> Proxy | None:
         return Proxy(url) if url else None
     except (ValueError, httpx.InvalidURL):
         name = "GATEWAY_UPSTREAM_PROXY" if own else f"{address.scheme.upper()}_PROXY"
-        why = "it must be http://, perhaps user:password@, and a host and a port"
+        why = "it must be http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT"
         raise SettingsError(f"{name}: {why}") from None
 
 

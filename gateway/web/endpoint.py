@@ -81,7 +81,7 @@ class Endpoint:
             except asyncio.CancelledError:
                 if scope["app"].state.is_ready:
                     raise
-                message = "The gateway stops, and SuperOffice has not answered yet; retry."
+                message = "The gateway is stopping, and SuperOffice has not answered yet; retry."
                 response = exchange.refused(UpstreamUnavailableError(message, retry_after_s=1))
             except TimeoutError:
                 message = f"The request took longer than {self.timeout_s:g} seconds."

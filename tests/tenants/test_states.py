@@ -252,7 +252,7 @@ async def test_a_tenant_that_does_not_run_has_its_state_in_the_error(
     error = await refusal(states)
 
     assert type(error) is TenantNotRunningError
-    assert str(error) == f"{TENANT} does not run at the moment: its state is Suspended."
+    assert str(error) == f"{TENANT} is not running: its state is Suspended."
     assert error.extensions == {"code": "UPSTREAM_UNAVAILABLE", "tenantState": "Suspended"}
 
 
