@@ -47,8 +47,8 @@ class Context:
     max_age_s: float | None = None
     """The maximum age of the snapshot; None = any that is fresh."""
 
-    asks: Callable[[bool], object] = ignore
-    """Called with whether SuperOffice is asked: before, and again if there is no answer."""
+    set_waiting: Callable[[bool], object] = ignore
+    """Called with True before SuperOffice is called, and with False if that fails."""
 
     is_watching: bool = False
     """Whether a subscription has started."""
@@ -82,14 +82,14 @@ class Context:
         access = self._access_or_raise()
         if self.failure is not None:
             raise self.failure
-        self.asks(True)
+        self.set_waiting(True)
         try:
             served = await access.source.serve(
                 access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
             )
         except GatewayError as exc:
             self.failure = exc
-            self.asks(False)
+            self.set_waiting(False)
             raise
         # Root fields run concurrently: all of them use the first answer.
         if self.served is None:

@@ -66,9 +66,9 @@ class Admitted:
 
     _of: "Admission"
 
-    def asks(self, is_asking: bool) -> None:
+    def set_waiting(self, is_waiting: bool) -> None:
         """Note whether it waits for SuperOffice: then it is not evicted."""
-        if is_asking:
+        if is_waiting:
             self._of.evictable.pop(self, None)
         elif self.share == STRANGERS:
             self._of.evictable[self] = None
@@ -82,7 +82,7 @@ class Admitted:
     def leave(self) -> None:
         """Stop counting the request, unless that was done already."""
         if self in self._of.admitted:
-            self.asks(True)
+            self._of.evictable.pop(self, None)
             self._of.admitted.remove(self)
             self._of.of_callers[self.share] -= 1
             if not self._of.of_callers[self.share]:
@@ -93,28 +93,28 @@ class Admitted:
 class Admission(_Limit):
     """Counts the requests in progress, and refuses those past the limit.
 
-    A caller may have half of the places; all unauthenticated clients are one caller. Past their
-    half, one of their requests that does not wait for SuperOffice is ended, the oldest, first those
-    without a login: otherwise a few that take long would keep new callers out.
+    A caller may have half of the places; all unauthenticated clients are one caller. For a request
+    past their half, the oldest of theirs that does not wait for SuperOffice is ended, first those
+    without a login: otherwise a few slow ones would keep new callers out.
     """
 
     admitted: set[Admitted] = field(default_factory=set)
     of_callers: Counter[str] = field(default_factory=Counter)
     evictable: dict[Admitted, None] = field(default_factory=dict)
-    """Those of unauthenticated clients that do not wait for SuperOffice, the oldest first."""
+    """Requests of unauthenticated clients that do not wait for SuperOffice, the oldest first."""
 
     refusal: CachedAnswer = field(default_factory=_refusal)
     """The 503 that our own server sends itself."""
 
     @property
-    def in_work(self) -> int:
+    def in_progress(self) -> int:
         """The number of requests in progress."""
         return len(self.admitted)
 
     def refuses_next(self, share: str) -> bool:
         """Return whether a caller's next request is refused; logged once per burst."""
-        if self.in_work >= self.most:
-            self._log("%d requests in work: more get 503")
+        if self.in_progress >= self.most:
+            self._log("%d requests are in progress: more get 503")
         elif self._has_half(share) and not (share == STRANGERS and self.evictable):
             self._log("one caller has half of the places for %d requests: its next ones get 503")
         else:
@@ -152,7 +152,7 @@ class Admission(_Limit):
         request = Admitted(share, cancel, has_login, self)
         self.admitted.add(request)
         self.of_callers[share] += 1
-        request.asks(False)
+        request.set_waiting(False)
         try:
             yield request
         finally:

@@ -129,12 +129,13 @@ class _Exchange:
         self._context.work_for_caller()
         read = await graphql.reader.request(request)
         admitted = admit()  # not before: a body may take ten seconds to come
-        self._context.asks = admitted.asks
+        self._context.set_waiting = admitted.set_waiting
         try:
             return await self._answer(read)
         finally:
-            self._context.asks = ignore
-            admitted.asks(True)  # it is answered, or a stream, which has a place among the sockets
+            self._context.set_waiting = ignore
+            # Not evicted from now on: it is answered, or a stream, which is counted as a socket.
+            admitted.set_waiting(True)
 
     async def _answer(self, read: Found | list[Found]) -> Response:
         """Execute what was read."""

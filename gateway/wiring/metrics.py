@@ -52,7 +52,7 @@ def _of_requests(gateway: "Gateway") -> Reads:
         "gateway_request_seconds": lambda: meter.by("operation"),
         "gateway_outcome_seconds": lambda: meter.by("outcome"),
         "gateway_bytes_sent": lambda: meter.sent_bytes,
-        "gateway_requests_in_work": lambda: admission.in_work,
+        "gateway_requests_in_work": lambda: admission.in_progress,
         "gateway_connections": lambda: len(connections.open),
         "gateway_sockets": lambda: sockets.open,
         "gateway_limit": lambda: {of: limit.most for of, limit in limits},

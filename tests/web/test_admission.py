@@ -130,7 +130,7 @@ def test_a_failed_request_frees_its_place() -> None:
     with pytest.raises(LookupError), admission.admit("a", print):
         raise LookupError
 
-    assert admission.in_work == 0
+    assert admission.in_progress == 0
 
 
 async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
@@ -163,7 +163,7 @@ def test_a_place_past_the_limit_is_refused() -> None:
     with admission.admit("a", print), pytest.raises(UpstreamUnavailableError):
         admission.admit("a", print).__enter__()
 
-    assert admission.in_work == 0
+    assert admission.in_progress == 0
 
 
 async def test_requests_of_strangers_keep_no_new_caller_out(
@@ -188,7 +188,7 @@ async def test_requests_of_strangers_keep_no_new_caller_out(
         await until(lambda: admission.shed == 2)
         new = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Bearer new"}))
         await slow.wait_for_calls(1)
-        places = admission.in_work
+        places = admission.in_progress
         slow.may_answer.set()
 
         assert [(await one).json() for one in (asking, new)] == [NONE, NONE]
@@ -198,7 +198,7 @@ async def test_requests_of_strangers_keep_no_new_caller_out(
         assert not admission.of_callers.keys() - {STRANGERS}
         has_ended.set()
         await asyncio.gather(*anonymous)
-    assert (admission.in_work, admission.evictable) == (0, {})
+    assert (admission.in_progress, admission.evictable) == (0, {})
 
 
 def test_requests_without_a_login_are_ended_first() -> None:
@@ -245,10 +245,10 @@ async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> N
         running = asyncio.create_task(gateway.app(scope, receive, sent.put))
         assert (await sent.get())["status"] == 200
         assert b"event: next" in (await sent.get())["body"]
-        assert admission.in_work == 0
+        assert admission.in_progress == 0
         has_left.set()
         await running
-        assert admission.in_work == 0
+        assert admission.in_progress == 0
 
 
 def test_shedding_is_logged_once_per_burst() -> None:
@@ -261,7 +261,7 @@ def test_shedding_is_logged_once_per_burst() -> None:
             clock.now += later_s
             assert admission.refuses_next("a")
 
-    assert warnings(log) == ["0 requests in work: more get 503"] * 2
+    assert warnings(log) == ["0 requests are in progress: more get 503"] * 2
 
 
 def test_more_connections_than_the_limit_exceed_it() -> None:
