@@ -13,8 +13,8 @@ from gateway.web.inbound import Inbound
 class WhileWanted:
     """Cancels the body of a `with` when the client disconnects, or after `timeout_s` seconds.
 
-    A REST call continues if other requests wait for it. Works like `asyncio.timeout`, for several
-    reasons at once. `with` gives a function that cancels the body with another exception.
+    A REST call continues, for other requests and for the cache. Works like `asyncio.timeout`, for
+    several reasons at once. `with` gives a function that cancels the body with another exception.
 
     Raises:
         ClientDisconnect: the client has disconnected.
