@@ -20,7 +20,7 @@ from gateway.web.response_cache import store
 _CODINGS = ("br", "zstd", "gzip")
 """Preferred first. zstd comes after br: some clients offer it and cannot read it."""
 _LEVEL = 4
-_COMPRESSED = re.compile(
+_COMPRESSIBLE = re.compile(
     r"text/|image/svg\+xml|application/(?:graphql-response\+json|javascript|json|openmetrics-text)"
 )
 _SMALLEST_COMPRESSED = 1_000
@@ -114,18 +114,18 @@ async def _represented(scope: Scope, start: Message, body: bytes) -> bytes:
     if coding is None and not is_tagged:
         return body
     headers = MutableHeaders(raw=start["headers"])
-    if coding and _is_compressed(headers, body):
+    if coding and _is_compressible(headers, body):
         body = await _compress(body, coding)
         headers.update({"Content-Encoding": coding, "Content-Length": str(len(body))})
     known = sent.get(b"if-none-match", b"").decode("latin-1")
     return b"" if is_tagged and _tag_or_make_304(start, headers, body, known) else body
 
 
-def _is_compressed(headers: MutableHeaders, body: bytes) -> bool:
-    """Return whether an answer gets smaller, and is neither compressed nor a part already."""
+def _is_compressible(headers: MutableHeaders, body: bytes) -> bool:
+    """Return whether compressing makes an answer smaller; not if it is compressed, or a part."""
     if len(body) < _SMALLEST_COMPRESSED or {"content-encoding", "content-range"} & {*headers}:
         return False
-    return _COMPRESSED.match(headers.get("content-type", "")) is not None
+    return _COMPRESSIBLE.match(headers.get("content-type", "")) is not None
 
 
 async def _compress(body: bytes, coding: str) -> bytes:

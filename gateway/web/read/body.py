@@ -20,7 +20,7 @@ _SMALL_BYTES = 16 * 2**10
 """Up to this size all are accepted, so that large requests do not keep small ones out."""
 
 BYTES_PER_STEP = 7
-"""Of JSON to parse, such as thousands of empty lists."""
+"""The bytes of JSON that are parsed in a step of `Turns`, if they are thousands of empty lists."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ _MOST_PROXIES = 20
 
 
 class TrustedProxies:
-    """Applies their headers to the scope of a request, before anything reads it."""
+    """Applies the headers of trusted proxies to a request's scope, before anything reads it."""
 
     def __init__(self, trusted: Collection[IPv4Network | IPv6Network | Literal["unix"]]) -> None:
         self._networks = [network for network in trusted if not isinstance(network, str)]

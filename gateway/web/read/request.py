@@ -32,7 +32,8 @@ _CREDENTIAL = re.compile(
     re.IGNORECASE,
 )
 
-# Each field that takes a variable reads all its values, and of an object every possible field.
+# Each field with a variable as its argument reads all values in it, and every field that the types
+# of its objects have.
 _MOST_WEIGHT = 2_000
 _MOST_COPIED_WEIGHT = 5 * _MOST_WEIGHT
 _WEIGHT_OF_OBJECT = 10
@@ -40,7 +41,7 @@ _STEPS_OF_WEIGHT = 3
 _DEEPEST_VARIABLES = 20
 
 _MOST_VALUES = 100_000
-"""In JSON, by its commas and brackets: a megabyte of empty lists takes 26 in memory."""
+"""In JSON, by its commas and brackets: a megabyte of empty lists takes 26 MB of memory."""
 
 _KEYS = ("query", "variables", "operationName", "extensions", "documentId", "doc_id", "id")
 _MOST_PARAMETERS = 100
@@ -159,7 +160,7 @@ def from_json(text: str | bytes, what: str) -> object:
 
 
 def needed(parsed: object) -> object:
-    """Return what is read of an operation, or of a batch; the rest would be held while it waits."""
+    """Drop what is never read of an operation or a batch: it would be held while that waits."""
     if isinstance(parsed, list):
         return [needed(item) if isinstance(item, dict) else None for item in parsed]
     if not isinstance(parsed, dict):

@@ -155,7 +155,7 @@ class Connection:
         if self._access is not None:
             raise _CloseError(4429, "Too many initialisation requests")
         self._access = self._access_from(payload)
-        (payload or {}).clear()  # it would be held while SuperOffice is asked
+        (payload or {}).clear()  # it would be held while SuperOffice is called
         if isinstance(self._access, Access):
             try:
                 self._held.enter_context(self._graphql.sockets.count_for(self._access.owner))
