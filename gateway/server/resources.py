@@ -152,7 +152,7 @@ def url_of(host: str, listener: socket.socket) -> str:
 
 
 def files_needed(settings: Settings) -> int:
-    """Return the greatest number of files that the settings allow."""
+    """Return the number of files that a process with these settings may have to open."""
     return settings.max_connections + settings.upstream_connections + _OTHER_FILES
 
 

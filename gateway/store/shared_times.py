@@ -1,4 +1,4 @@
-"""When something happened last: in this process, and in all that share a cache."""
+"""The times of events that processes share: rejected credentials, and received webhooks."""
 
 from cachetools import LRUCache
 
@@ -9,7 +9,7 @@ _CONTENT = b"happened"
 
 
 class SharedTimes:
-    """Stores the latest `_MOST` times in this process, and all in the shared cache.
+    """Stores the last time of each event: of `_MOST` in this process, of all in the shared cache.
 
     Times are in nanoseconds since 1970, by the clock of the process that reads them.
     """
@@ -21,17 +21,20 @@ class SharedTimes:
     async def note(
         self, key: SharedKey, now_ns: int, *, shared_s: float, is_owed: bool = False
     ) -> None:
-        """Note that it happens now; for other processes, for `shared_s`: see `SharedCache.put`."""
+        """Record that an event happens now; in the shared cache for `shared_s` seconds, if not 0.
+
+        `is_owed`: see `SharedCache.put`.
+        """
         self._own_ns[key.name] = now_ns
         if self._shared is not None and shared_s:
             await self._shared.put(key, _CONTENT, ttl_s=shared_s, is_owed=is_owed)
 
     def own_ns(self, key: SharedKey) -> int:
-        """Return when it happened last in this process; 0 for never."""
+        """Return when an event happened last in this process; 0 for never."""
         return self._own_ns.get(key.name, 0)
 
     async def is_noted(self, key: SharedKey, now_ns: int, *, since_ns: int = 1) -> bool:
-        """Return whether it happened in any process, at `since_ns` or later."""
+        """Return whether an event happened in any process, at `since_ns` or later."""
         if self.own_ns(key) >= since_ns:
             return True
         found = await self._shared.get(key) if self._shared is not None else None

@@ -34,7 +34,7 @@ _REFRESHED_AT = 0.8  # of the time that a state is valid
 _STALE_S = 3_600  # how much longer it is used while the state service fails
 _PAUSE_S = 10  # between two requests to a state service that fails
 _LEAST_APART_S = 1  # between any two requests about one tenant
-_UNKNOWN = TenantNotFoundError(), 0.0  # needs a request
+_UNKNOWN = TenantNotFoundError(), 0.0  # expired, so the state service is called
 
 
 class Client(NamedTuple):

@@ -15,7 +15,7 @@ import httpx
 from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
 
 MakeRoom = Callable[[int], Awaitable[object]]
-"""Waits until there is memory for so many bytes more."""
+"""Waits until there is memory for this many more bytes."""
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS

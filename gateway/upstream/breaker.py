@@ -136,6 +136,8 @@ class Call:
     """Raises if the call must not be made now."""
 
     had_time: bool = True
+    """Whether SuperOffice had half of the call's deadline: otherwise a timeout is our fault."""
+
     has_begun: bool = False
     """Whether it was made, once at least."""
 
@@ -144,7 +146,7 @@ class Call:
         return self
 
     def begin(self, *, had_time: bool = True) -> None:
-        """Begin the call; unless it `had_time`, half of its deadline, a timeout is our fault."""
+        """Begin the call, with its first attempt or with its retry."""
         self.check()
         self.breaker.begin(self)
         if not self.has_begun:  # a retry has less time because of SuperOffice

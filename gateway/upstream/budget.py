@@ -20,8 +20,8 @@ _LONGEST_S = 60  # the script in Redis ignores reservations further ahead
 class Budget:
     """Limits the rate at which calls begin; waiting callers take turns, as in `Gate`.
 
-    A call takes its time from the budget, and then waits for a connection. While SuperOffice stands
-    still, many wait: `spread` keeps them from beginning at once when it answers again.
+    A call takes its time from the budget, and then waits for a connection. If SuperOffice stops
+    answering, many calls wait: `spread` keeps them from beginning at once when it answers again.
     """
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:

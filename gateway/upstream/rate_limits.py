@@ -45,7 +45,7 @@ class RateLimits:
         own. The check raises as this does: another call may be refused while this one waits.
 
         Raises:
-            UpstreamRateLimitedError: it is rate-limited; the error says for how many more seconds.
+            UpstreamRateLimitedError: the caller is rate-limited; the error has the seconds left.
             UpstreamUnauthenticatedError: SuperOffice has just refused the same credentials.
         """
         credentials = repr(caller.credentials().headers).encode()
