@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Have output in UTF-8, except on a terminal; fail on use of a stream that is closed."""
+    """Write UTF-8, except to a terminal; replace a closed stream by one that fails when used."""
     sys.stdin = sys.stdin or Path(os.devnull).open("w")  # noqa: SIM115  until the process ends
     sys.stdout = sys.stdout or Path(os.devnull).open()  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -48,7 +48,7 @@ class Plan:
     cells: "tuple[Cell, ...]"
     may_be_null: bool = False
     shape: Shape = "value"
-    """How SuperOffice sends them: of linked records, a blank object can stand for a missing one."""
+    """How SuperOffice sends the objects; a blank one can stand for a missing linked record."""
 
     load: Convert | None = None
     """Reads the value of the attribute if it is still JSON."""

@@ -64,7 +64,7 @@ class _Root:
 
     details: FieldDetailsList
     selection: Callable[[], Selection]
-    """Finds it once, when it is executed: to find those of all root fields at once takes long."""
+    """Finds its selection when it is first executed: to find all of them at once takes long."""
 
     constant: dict[str, object] | None = None
     """Its arguments, if they contain no variable."""

@@ -1,4 +1,4 @@
-"""The way of news from a webhook to the watchers of its tenant, in all processes."""
+"""Brings the news of a webhook to the watchers of its tenant, in all processes."""
 
 import asyncio
 import logging

@@ -49,13 +49,13 @@ class Pace:
         # Never shorter: the documentation promises at most one REST call per interval.
         return self.rhythm.jitter(wait_s, wait_s * 1.1)
 
-    def after_failure(self, asked_s: float = 0.0, *, is_repeated: bool = True) -> float:
+    def after_failure(self, waited_s: float = 0.0, *, is_repeated: bool = True) -> float:
         """Return the seconds to wait after a poll that failed; more after each repeated one.
 
-        `asked_s`, for which SuperOffice asked, have been waited already: the maximum is for both,
-        but for an interval in which the watchers spread out.
+        `waited_s` have passed already, as SuperOffice's Retry-After asked. Both together are at
+        most `LONGEST_AFTER_FAILURE_S`, or `waited_s` and an interval if that is longer.
         """
-        most_s = max(LONGEST_AFTER_FAILURE_S - asked_s, self.rhythm.interval_s)
+        most_s = max(LONGEST_AFTER_FAILURE_S - waited_s, self.rhythm.interval_s)
         wait_s = min(self.rhythm.interval_s * 2**self._failures, most_s)
         self._failures = min(self._failures + is_repeated, 16)
         # Thousands of watchers must not retry in the same second.

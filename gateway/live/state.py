@@ -43,7 +43,10 @@ def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
 
 @dataclass(slots=True)
 class Alarm:
-    """The time when the clock changes what matches: the subscriber gets the same state again."""
+    """The next time at which a session begins or ceases to match, without any change of its data.
+
+    The subscriber then gets the same state again.
+    """
 
     due_ns: int | None = None
 

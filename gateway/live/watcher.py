@@ -44,7 +44,7 @@ class Watcher:
     """The error of the latest poll, if it failed."""
 
     _retry_ns: float = 0
-    """From when on a new subscriber has it polled again, if it failed."""
+    """After a failed poll: the time from which a new subscriber causes another one."""
 
     _is_news: asyncio.Event = field(default_factory=asyncio.Event)
     _is_woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -135,10 +135,10 @@ class Watcher:
             # It has been logged. Subscribers keep the latest state until a poll succeeds.
             self._error = exc
             self._notify()
-            asked_s = min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S)
-            await asyncio.sleep(asked_s)
+            waited_s = min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S)
+            await asyncio.sleep(waited_s)
             self._retry_ns = self.now_ns() + self.pace.rhythm.interval_s * SECOND_NS
-            return self.pace.after_failure(asked_s, is_repeated=not is_woken)
+            return self.pace.after_failure(waited_s, is_repeated=not is_woken)
         has_changed = await self._take(served.snapshot)
         if has_changed and not (is_first or is_woken or self._is_woken.is_set()):
             self.pace.rhythm.is_notified = False  # nobody announced it: webhooks may have stopped

@@ -96,7 +96,7 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     _configured_level = level
     set_level()
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(_is_logged)
 
 
 def _json_of(event: Mapping[str, object]) -> str:
@@ -145,5 +145,5 @@ def _report_loss(lines: int) -> None:
     _gateway.warning("%d lines of the log were lost: they could not be written in time", lines)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _is_logged(record: logging.LogRecord) -> bool:
     return not _DROPPED.match(str(record.msg))

@@ -49,10 +49,10 @@ class AsOf:
         return nanoseconds(text, self.zone or UTC)
 
     def recent(self, text: str) -> int | None:
-        """Convert the date of what has just been, from which the time to now is measured.
+        """Convert the date of a recent event, from which seconds to now are counted.
 
         A wall time that occurs twice when summer time ends is the second one here, unless that is
-        still to come: otherwise all customers would seem to have waited an hour.
+        in the future: otherwise all customers would seem to have waited an hour.
         """
         first = self.instant(text)
         if first is None or self.zone is None or not 0 <= self.fetched_ns - first < 2 * _HOUR_NS:

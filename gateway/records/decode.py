@@ -148,9 +148,9 @@ def _tolerant(record: type[Record], body: bytes) -> Sequence[Record]:
 
 
 def _repaired(found: re.Match[bytes]) -> bytes:
-    r"""Replace unpaired surrogates (`"\ud83d"`), which UTF-8 has not, and NaN, which JSON has not.
+    r"""Replace what msgspec cannot read: unpaired surrogates (`"\ud83d"`), and NaN or Infinity.
 
-    A number that is too large stands for the latter: it is malformed, too.
+    The latter become a number that is too large: it is malformed, too.
     """
     token = found[0]
     if not token.startswith(b'"'):

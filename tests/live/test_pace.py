@@ -63,15 +63,15 @@ def test_polls_of_new_subscribers_do_not_lengthen_the_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_s", "waits"),
+    ("waited_s", "waits"),
     [(10, [2.5, 5, 10, 20, 25, 25]), (58, [2.5, 2.5]), (60, [2.5, 2.5])],
     ids=str,
 )
-def test_a_wait_that_was_asked_for_counts(asked_s: float, waits: list[float]) -> None:
+def test_a_wait_that_was_asked_for_counts(waited_s: float, waits: list[float]) -> None:
     """With a Retry-After, the wait is a minute at most, and a random part of an interval."""
     pace = Pace(rhythm())
 
-    assert [pace.after_failure(asked_s) for _ in waits] == waits
+    assert [pace.after_failure(waited_s) for _ in waits] == waits
 
 
 def test_a_success_resets_the_wait_after_failures() -> None:

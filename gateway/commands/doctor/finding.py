@@ -40,7 +40,7 @@ def failure(check: str, exc: Exception, failures: Failures, **values: object) ->
 
 
 def connection_failures(scheme: str, authority: str, certificate: str) -> Failures:
-    """Return those of a connection to `{where}`; the advice names the settings for certificates."""
+    """Return the failures of a connection to `{where}`; advice names the certificates' settings."""
     check_url = f"check the port, and {scheme}(s)://"
     check_ours = f"check the dates and the authority of {certificate}"
     if_required = f"if it requires a client certificate, set {certificate}"
