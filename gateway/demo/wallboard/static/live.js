@@ -12,13 +12,13 @@ const FINAL = new Set([4400, 4401, 4403]);
 const FINAL_ERRORS = new Set(["UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATION_FAILED"]);
 const PING_MS = 10_000;
 
-export function connect(url, credentials, subscriptions, tell) {
+export function connect(url, credentials, subscriptions, report) {
   let socket, timer;
   let isClosed = false;
   let failures = 0, unanswered = 0, problem = "Disconnected.";
 
   function open() {
-    tell("connecting", "Connecting …");
+    report("connecting", "Connecting …");
     socket = new WebSocket(url, "graphql-transport-ws");
     socket.onopen = () => send({ type: "connection_init", payload: credentials });
     socket.onmessage = ({ data }) => receive(JSON.parse(data));
@@ -45,7 +45,7 @@ export function connect(url, credentials, subscriptions, tell) {
       else if (error) return fail(error);
       if (error) console.warn(error.message);
       [failures, problem] = [0, "Disconnected."];
-      tell("live", "Live");
+      report("live", "Live");
     } else if (type === "error") {
       fail(payload[0]);
       if (!isClosed) socket.close(); // the subscription has ended: reconnect
@@ -57,7 +57,7 @@ export function connect(url, credentials, subscriptions, tell) {
   function fail({ message, extensions = {} }) {
     if (FINAL_ERRORS.has(extensions.code)) return stop(message);
     problem = message;
-    tell("waiting", problem);
+    report("waiting", problem);
   }
 
   // A connection can be lost without an event: it is dead if nothing arrives after three pings. On a
@@ -84,13 +84,13 @@ export function connect(url, credentials, subscriptions, tell) {
     clearTimeout(timer);
     if (isClosed) return;
     const wait = Math.min(30, 2 ** failures++) * (0.5 + Math.random());
-    tell("waiting", `${problem} Next try in ${Math.ceil(wait)} s.`);
+    report("waiting", `${problem} Next try in ${Math.ceil(wait)} s.`);
     timer = setTimeout(open, wait * 1000);
   }
 
   function stop(reason) {
     close();
-    tell("stopped", reason || "The gateway has refused the connection.");
+    report("stopped", reason || "The gateway has refused the connection.");
   }
 
   function close() {

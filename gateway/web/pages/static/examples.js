@@ -1,4 +1,4 @@
-// The queries that a newcomer finds in the page; `login` says how to log in there.
+// The example queries of both query pages; `login` is a comment on how to log in there.
 export const examples = (login) =>
   [
     [

@@ -89,7 +89,7 @@ async function run() {
       },
       body: JSON.stringify({
         query: byId("query").value,
-        operationName: byId("query").value === linked ? asked.get("operationName") : null,
+        operationName: byId("query").value === linked ? link.get("operationName") : null,
         variables: variablesFrom(byId("variables").value),
       }),
       signal: running.signal,
@@ -113,10 +113,10 @@ const runOrStop = () => (running ? running.abort() : run());
 
 const nameOf = (query) => query.match(/^(?:query|subscription) (\w+)/m)[1];
 fill(byId("example"), queries.map(nameOf), showExample);
-const asked = new URLSearchParams(location.search); // of a link to a query
-if (asked.get("query")) {
-  byId("query").value = asked.get("query");
-  byId("variables").value = asked.get("variables") ?? "";
+const link = new URLSearchParams(location.search); // to a query
+if (link.get("query")) {
+  byId("query").value = link.get("query");
+  byId("variables").value = link.get("variables") ?? "";
 }
 const linked = byId("query").value;
 if (users.size) {

@@ -1,13 +1,13 @@
-// Where GraphiQL keeps its tabs, history and theme: localStorage, without any request header.
+// Stores GraphiQL's tabs, history and theme in localStorage, without any request header.
 //
-// GraphiQL writes headers in four places, and its history does so even when told not to keep them.
-// Here they last as long as the page, unless "Persist headers" in GraphiQL's settings is on.
+// GraphiQL stores headers in four places, its history even if "Persist headers" in its settings is
+// off. Here they last as long as the page, unless that is on.
 
 import { users } from "./login.js";
 
 // The demo's tabs are not for a real gateway at the same address: there, nobody is logged in.
 const PREFIX = users.length ? "gateway-demo:" : "gateway:";
-const IS_ASKED_FOR = "graphiql:shouldPersistHeaders";
+const PERSIST_HEADERS = "graphiql:shouldPersistHeaders";
 const HEADERS = "graphiql:headers";
 const WITH_HEADERS = new Set(["graphiql:tabState", "graphiql:queries", "graphiql:favorites"]);
 
@@ -15,7 +15,7 @@ export function openStorage() {
   try {
     return new PageStorage(window.localStorage);
   } catch {
-    return null; // the browser keeps nothing for this site, and neither does GraphiQL then
+    return null; // the browser stores nothing for this site: GraphiQL works without
   }
 }
 
@@ -31,7 +31,7 @@ class PageStorage {
   }
 
   get keepsHeaders() {
-    return this.#disk.getItem(PREFIX + IS_ASKED_FOR) === "true"; // another tab may have changed it
+    return this.#disk.getItem(PREFIX + PERSIST_HEADERS) === "true"; // another tab may have changed it
   }
 
   get length() {
@@ -44,8 +44,8 @@ class PageStorage {
 
   setItem(key, value) {
     this.#values.set(key, value);
-    if (key === IS_ASKED_FOR) this.#disk.setItem(PREFIX + key, value);
-    if (key === IS_ASKED_FOR) this.#values.forEach((value, key) => this.#keep(key, value));
+    if (key === PERSIST_HEADERS) this.#disk.setItem(PREFIX + key, value);
+    if (key === PERSIST_HEADERS) this.#values.forEach((value, key) => this.#keep(key, value));
     else this.#keep(key, value);
   }
 
