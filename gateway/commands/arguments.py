@@ -57,7 +57,7 @@ def add_settings(command: argparse.ArgumentParser, usage: str) -> None:
         text = meanings[name] + (_COMMAND_LINES if name in secrets else "")
         _add_flag(groups[title], flag, _metavar(name, field), text + (default and f" [{default}]"))
         if name in secrets:
-            _add_flag(groups[title], f"{flag}-file", "FILE", "File that holds it")
+            _add_flag(groups[title], f"{flag}-file", "FILE", f"File with the value of {flag}")
     command.epilog = (
         "Each setting is also an environment variable: --cache-ttl is GATEWAY_CACHE_TTL."
     )

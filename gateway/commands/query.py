@@ -24,8 +24,8 @@ _CONTROLS = re.compile("[\x7f-\x9f]")
 def register(command: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     command.set_defaults(run=_run)
-    command.add_argument("query", metavar="QUERY", help="its text, @FILE, or - for stdin")
-    command.add_argument("--variables", metavar="JSON", help="its variables, or @FILE")
+    command.add_argument("query", metavar="QUERY", help="the operation, @FILE, or - for stdin")
+    command.add_argument("--variables", metavar="JSON", help="variables of the operation, or @FILE")
     command.add_argument(
         "--operation", metavar="NAME", help="which operation, if there are several"
     )
