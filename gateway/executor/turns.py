@@ -44,7 +44,7 @@ def work_for(owner: str) -> None:
     _OWNER.set(owner)
 
 
-def claimed() -> str:
+def claimed_owner() -> str:
     """Return the owner of this task's credentials, accepted or not; "" if it has none."""
     return _OWNER.get()
 

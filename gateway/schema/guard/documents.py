@@ -22,7 +22,7 @@ from graphql import (
 
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
-from gateway.executor.turns import claimed, is_known, next_turn
+from gateway.executor.turns import claimed_owner, is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_code
 from gateway.schema.guard.limits import Limits, excess, too_complex
 from gateway.schema.guard.size import nested_variables
@@ -186,12 +186,12 @@ class DocumentCache:
             await document.validate()
         elif not document.is_validated:
             # Callers do not wait for an equal text in the queue of those without a login.
-            key = f"{bool(claimed())} {text}"
+            key = f"{bool(claimed_owner())} {text}"
             document = await self._flights.join(key, lambda: self._validate_in_queue(document))
         return document
 
     async def _validate_in_queue(self, document: Document) -> Document:
-        async with self._gate.slot(claimed() or "no login"):
+        async with self._gate.slot(claimed_owner() or "no login"):
             await document.validate()
         return document
 

@@ -121,7 +121,7 @@ class RequestLog:
 
 
 def _is_known_path(scope: Scope, status: int, inbound: Inbound) -> bool:
-    """Return whether a path leads somewhere; another one may contain a token."""
+    """Return whether a path is one of ours: any other may contain a token, and is not logged."""
     if isinstance(inbound.head.access, TenantNotFoundError):
         return False
     if status not in {404, 405} and scope.get("method") != "OPTIONS":

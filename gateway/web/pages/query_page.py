@@ -1,7 +1,7 @@
-"""The page for browsers at `/graphql`: GraphiQL, or a small page of our own without its files.
+"""The page for browsers at `/graphql`: GraphiQL, or a small one of our own if that is missing.
 
 All scripts, styles and fonts come from this host, and the page's policy lets it connect to this
-host alone. The variable parts are in `data-` attributes; a request sets the tenant alone.
+host alone. The variable parts are in `data-` attributes; only the tenant depends on the request.
 """
 
 import hashlib
