@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from gateway.demo.chats import OVER, Beat, Chat
 from gateway.demo.contacts import contact_record
 from gateway.demo.people import associate_record, person_record
+from gateway.demo.projects_and_sales import project_record, sale_record
 from gateway.demo.rights import field_properties, table_right
 from gateway.demo.tickets import ChatFacts, ticket_record
 from gateway.demo.wire import Record, Wire
-from gateway.demo.work import project_record, sale_record
 
 MESSAGE_LENGTH = 1024
 _POLL_S = 3

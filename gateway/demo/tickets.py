@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from gateway.demo.people import Agent, Customer
+from gateway.demo.projects_and_sales import project_id, project_name, sale_id, sale_title
 from gateway.demo.rights import field_properties, table_right
 from gateway.demo.wire import ListText, Record, Wire
-from gateway.demo.work import project_id, project_name, sale_id, sale_title
 
 SYSTEM_USER_ID = 1
 NOBODY_ID = -1

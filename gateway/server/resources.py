@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from prometheus_client import CollectorRegistry, start_http_server
 
 from gateway.errors import SettingsError
-from gateway.observe.sharing import SharedMetrics
+from gateway.observe.shared_metrics import SharedMetrics
 from gateway.settings import Settings
 from gateway.settings.parse import UNIX
 

@@ -17,7 +17,7 @@ from gateway.live.watcher import Watchers
 from gateway.observe.logs import set_level
 from gateway.observe.metrics import Metrics, RequestMeter, UpstreamMeter
 from gateway.observe.operations import MOST_NAMES, LabelNames, OperationNames
-from gateway.observe.sharing import SharedMetrics
+from gateway.observe.shared_metrics import SharedMetrics
 from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
 from gateway.schema.entities.chat_decoder import complete, decode

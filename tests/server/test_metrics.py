@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import Settings
 from gateway.demo.app import create_demo_app
 from gateway.errors import SettingsError
-from gateway.observe.sharing import SharedMetrics
+from gateway.observe.shared_metrics import SharedMetrics
 from gateway.server.run import serve
 from tests.commands.test_serving import ADDRESS, PATIENCE_S, Command, ask, running
 from tests.support import served

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observe import sharing
+from gateway.observe import shared_metrics
 from gateway.observe.metrics import Metrics, Timings
-from gateway.observe.sharing import SharedMetrics
+from gateway.observe.shared_metrics import SharedMetrics
 from tests.waiting import until
 
 NOBODY = 2**22 + 1  # larger than any process id
@@ -116,7 +116,7 @@ async def test_a_failed_write_is_logged_and_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line reports it, and the process still serves its own metrics."""
-    monkeypatch.setattr(sharing, "_INTERVAL_S", 0)
+    monkeypatch.setattr(shared_metrics, "_INTERVAL_S", 0)
     shared = SharedMetrics(tmp_path / "nowhere", metrics(1))
 
     writing = asyncio.create_task(shared.keep_writing())
