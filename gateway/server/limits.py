@@ -249,7 +249,7 @@ def _size(headers: Iterable[Header]) -> int:
 
 
 def _held(cycle: RequestResponseCycle) -> int:
-    """Return the memory of a waiting request, about."""
+    """Return the approximate memory of a waiting request."""
     headers = list(cycle.scope["headers"])
     return len(cycle.body) + _size(headers) + _HEADER_COST_BYTES * len(headers)
 

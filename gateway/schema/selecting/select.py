@@ -34,6 +34,7 @@ _KEYS_PER_STEP = 10
 _MOST_CROSSINGS = 1_000
 _STEPS_PER_CROSSING = 4
 _OWN = "node"
+"""The column with the ids of the sessions themselves."""
 
 
 def _once(make: Method) -> Method:
