@@ -59,7 +59,7 @@ class KnownHeader(NamedTuple):
     """A row of the table."""
 
     name: str
-    """In its usual spelling."""
+    """The name in its usual spelling."""
 
     uses: Use
     shared: str = ""

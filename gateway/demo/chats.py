@@ -68,7 +68,7 @@ class Chat:
         return self.beats[0].message
 
     def place_at(self, elapsed_s: int) -> int:
-        """Return the index of the current beat, so many seconds after the request."""
+        """Return the index of the beat at `elapsed_s` seconds after the request."""
         return bisect_right(self.beats, elapsed_s, key=lambda beat: beat.at) - 1
 
     def picked_up_at(self, place: int) -> int | None:

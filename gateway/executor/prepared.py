@@ -54,13 +54,13 @@ class _Root:
     """A root field that returns an object of one type, or a list of them; either may be null."""
 
     name: str
-    """In the response."""
+    """The name of its value in the response."""
 
     field: GraphQLField
     """Only with arguments that are sent or have a default: each other one takes 3 µs a request."""
 
     declared: list[StrawberryArgument]
-    """The same arguments."""
+    """The same arguments, as Strawberry declares them."""
 
     details: FieldDetailsList
     selection: Callable[[], Selection]

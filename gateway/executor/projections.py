@@ -49,7 +49,7 @@ class Projection:
 
     project: Project
     steps: int
-    """For one object, without its unbounded lists of objects."""
+    """The cost for one object, without its unbounded lists of objects."""
 
     lists: tuple[str, ...]
     """The attributes that hold such lists."""

@@ -70,10 +70,9 @@ UNSET = ("0001-01-01",)
 """The beginnings of SuperOffice's "no date": year one, in any zone."""
 
 UNSET_BY_SERVICE = (*UNSET, "1760-01-01", "1970-01-01T00:00:00")
-"""Those of a chat or ticket.
+"""The beginnings of "no date" in a chat or ticket.
 
-SuperOffice Service writes these: its "no date" can also be the database's first day or the Unix
-epoch.
+SuperOffice Service writes these: there it can also be the database's first day or the Unix epoch.
 """
 
 

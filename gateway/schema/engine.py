@@ -58,7 +58,7 @@ class Operation:
 
     @cached_property
     def node(self) -> OperationDefinitionNode | None:
-        """Its place in the document; None if it is missing or ambiguous."""
+        """Its node in the document; None if it is missing or ambiguous."""
         return get_operation_ast(self.document.parsed, self.operation_name)
 
     @property

@@ -46,10 +46,10 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     """Closes a connection when too many are open, or when its client exceeds a limit."""
 
     url = b""
-    """Of the last request; uvicorn sets it when the first one begins."""
+    """The URI of the last request; uvicorn sets it when the first one begins."""
 
     _head_bytes = 0
-    """Received since the last progress: the begin or end of a head, or a part of a body."""
+    """Bytes since the last progress: the beginning or the end of a head, or a part of a body."""
 
     _headers_in_head = 0
     _debt_bytes = 0

@@ -24,7 +24,7 @@ from gateway.server.websocket import SocketProtocol
 
 _TICK_S = 0.1
 _LAST_REQUESTS_S = 0.1
-"""For the first requests of connections that were accepted just before the port closed."""
+"""Time for the first requests of connections that were accepted just before the port closed."""
 
 _VERBOSE_S = 300
 

@@ -27,20 +27,20 @@ http11.MAX_NUM_HEADERS = MAX_HEADERS
 _PIECE_BYTES = 512
 _PIECES_PER_TURN = 8
 _MOST_FRAMES = 1_000
-"""In one message."""
+"""The most frames of one message."""
 
 _MESSAGE_TIMEOUT_S = 10
 _MOST_PINGS = 4
-"""In a row that the client does not answer."""
+"""The most pings in a row that a client may leave unanswered."""
 
 _CLOSE_TIMEOUT_S = 2
 _STRANGERS_CLOSE_TIMEOUT_S = 0.1
 
 _STRANGERS_BYTES = 16 * 2**10
-"""In one message, and in the unparsed data after it."""
+"""The most bytes of a stranger's message, and of the unparsed data after it."""
 
 _STRANGERS_FRAMES = 256
-"""In all messages together."""
+"""The most frames of all messages of a stranger together."""
 
 
 class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):

@@ -122,10 +122,10 @@ _MEMORY_PER_SESSION = 600
 _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _LARGEST_ON_THE_LOOP = 2**18
-"""In bytes: as many take 20 ms to decode if each session has an invalid value."""
+"""The most bytes decoded on the event loop: 20 ms if each session has an invalid value."""
 
 _MOST_ON_THE_LOOP = 5_000
-"""In sessions: many small ones can be few bytes."""
+"""The most sessions completed on the event loop: many small ones can be few bytes."""
 
 _PART_BYTES = 2**20
 

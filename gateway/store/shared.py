@@ -69,7 +69,7 @@ class Outages:
         return is_first
 
     def worked(self) -> None:
-        """Record a successful write: a full Redis refuses writes alone."""
+        """Record a successful write; a read proves nothing, as a full Redis refuses only writes."""
         self._pause_s = _SHORTEST_PAUSE_S
         if self.is_known:
             self.is_known = False
@@ -141,7 +141,7 @@ class SharedCache:
     _waiting_bytes: int = field(default=0, init=False)
     _owed: dict[str, _Entry] = field(default_factory=dict, init=False)
     _ahead_s: float | None = field(default=None, init=False)
-    """By how much Redis' clock is ahead of this one's."""
+    """The seconds by which Redis' clock is ahead of this one."""
 
     def __post_init__(self) -> None:
         self.outages = Outages(clock=self.clock)

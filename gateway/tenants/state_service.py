@@ -67,7 +67,7 @@ class TenantState:
     """The part of its addresses before `/api/v1`."""
 
     valid_s: float
-    """For how many seconds from now; negative if it has expired."""
+    """How many seconds from now the state is valid; negative if it has expired."""
 
 
 class _Answer(msgspec.Struct, rename="pascal"):

@@ -31,7 +31,7 @@ class Proxy:
         """Without user and password."""
         login = b64encode(b":".join(parsed.raw_auth or ())).decode()
         self.headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
-        """For the proxy alone."""
+        """Headers for the proxy, never for SuperOffice."""
 
 
 class Route:

@@ -51,7 +51,7 @@ _UNINITIALIZED = 128
 """On a table: SuperOffice has not determined the rights, so the other bits mean nothing."""
 
 _MOST_WORDS = 100
-"""Of a mask; what follows is one unknown word."""
+"""The words of a mask that are read; the rest counts as one unknown word."""
 
 
 def has_right(

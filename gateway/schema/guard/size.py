@@ -70,7 +70,7 @@ class Size:
     introspections: int = 0
     cost: int = 0
     default_values: int = 0
-    """Those of an operation's variables, at each of their places in lists and objects."""
+    """The values in defaults of variables, counted at each of their places in lists and objects."""
 
     root_fields: int = 0
     """The number of fields at its own level."""

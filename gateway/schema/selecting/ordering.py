@@ -65,7 +65,7 @@ class Order:
 
     @property
     def parts(self) -> int:
-        """The number of its keys, without `id`, which is null but for broken sessions."""
+        """The number of its keys, without `id`, which is null unless `chatSessionId` is missing."""
         return len(self._keys) - 1
 
     @property

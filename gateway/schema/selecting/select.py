@@ -66,7 +66,7 @@ class Selecting:
     """Held by one root field at a time: the others can then use its results."""
 
     results: list[tuple[object, object]] = field(default_factory=list)
-    """Of the methods so far: see `_once`."""
+    """The results of methods so far, with their arguments: see `_once`."""
 
     spent: int = 0
     """The work so far."""

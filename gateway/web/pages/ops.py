@@ -19,7 +19,7 @@ FRESH_S = 0.5
 _MOST_FORMATS = 8
 
 _STATUS = {None: "starting", True: "ready", False: "draining"}
-"""By `app.state.is_ready`."""
+"""The status for each value of `app.state.is_ready`."""
 
 _NOT_STORED = {"Cache-Control": "no-store"}
 

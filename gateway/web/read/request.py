@@ -41,11 +41,11 @@ _STEPS_OF_WEIGHT = 3
 _DEEPEST_VARIABLES = 20
 
 _MOST_VALUES = 100_000
-"""In JSON, by its commas and brackets: a megabyte of empty lists takes 26 MB of memory."""
+"""The most values in JSON, by its commas and brackets: a megabyte of empty lists takes 26 MB."""
 
 _KEYS = ("query", "variables", "operationName", "extensions", "documentId", "doc_id", "id")
 _MOST_PARAMETERS = 100
-"""In a URL."""
+"""The most parameters of a URL."""
 
 _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 _KINDS: dict[type, str] = {str: "a string", dict: "an object"}
