@@ -106,7 +106,9 @@ class GatewayServer(uvicorn.Server):
         except SystemExit:
             raise cannot_start(failures[0]) from None
         self.config.loaded_app = app
-        self._set_handlers(lambda number, _: self._signals.append(number))
+        if threading.current_thread() is threading.main_thread():
+            for number in signals.HANDLED:
+                signal.signal(number, lambda number, _: self._signals.append(number))
         self.when_started()
         self.notify("READY=1")
 
@@ -133,15 +135,6 @@ class GatewayServer(uvicorn.Server):
                         await loop.connect_accepted_socket(self._connection, accepted)
         await asyncio.sleep(_LAST_REQUESTS_S)
         await super().shutdown(sockets)
-        self._set_handlers(signal.SIG_IGN)  # Python's exit resets all others, and HUP would kill
-
-    def _set_handlers(
-        self, handler: "Callable[[int, FrameType | None], None] | signal.Handlers"
-    ) -> None:
-        """Set the handler of the signals that do not stop the server."""
-        if threading.current_thread() is threading.main_thread():
-            for number in signals.HANDLED:
-                signal.signal(number, handler)
 
     def _connection(self) -> GatewayProtocol:
         """Return a new connection, as uvicorn makes it."""
@@ -210,7 +203,8 @@ class WorkerServer(GatewayServer):
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop; called ten times a second."""
         supervisor = parent_process()
-        self.should_exit |= supervisor is not None and not supervisor.is_alive()
+        if supervisor is not None and not supervisor.is_alive():
+            self.should_exit = True  # `|=` would undo that of a signal which comes meanwhile
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -219,5 +213,6 @@ class WorkerServer(GatewayServer):
             super().handle_exit(sig, frame)
 
     def _handle(self, number: int) -> None:
-        self.is_hurried |= number == signals.USR2 and self.should_exit
+        if number == signals.USR2 and self.should_exit:
+            self.is_hurried = True
         super()._handle(number)

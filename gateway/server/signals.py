@@ -4,6 +4,7 @@ HUP reloads, USR1 makes the log verbose for a while, USR2 ends the drain of a wo
 otherwise. By default each would end the process, and with it the requests in progress.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -27,6 +28,9 @@ def handle_early_signals() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     for number in HANDLED:  # in child processes, too
         signal.signal(number, signal.SIG_IGN)
+    # While the interpreter ends, it resets handlers: a late signal would replace the exit code.
+    for number in (signal.SIGTERM, signal.SIGINT, *HANDLED):
+        atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 def _has_terminal() -> bool:

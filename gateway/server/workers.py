@@ -150,7 +150,7 @@ class Workers:
             for place, number in enumerate(self._signals[handled:], handled):
                 is_again = number == signal.SIGINT and place > 0
                 self._send(signal.SIGINT if is_again else signal.SIGUSR2)
-            handled = len(self._signals)
+                handled = place + 1
             if time.monotonic() > ends_at:
                 logger.error("workers that do not end are killed")
                 self._send(signal.SIGKILL)

@@ -124,10 +124,12 @@ def proxies(text: str) -> frozenset[Network]:
 
 
 def trimmed(value: object) -> object:
-    """Check that a secret has no white space around it."""
+    """Check that a secret has no white space or quotes around it."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else ""
     if text != text.strip():
         raise ValueError("it begins or ends with a blank or a line break: remove that")
+    if text[:1] == text[-1:] and text[:1] in ("'", '"'):  # Docker keeps those of an --env-file
+        raise ValueError("it is in quotes: remove them")
     return value
 
 
@@ -210,7 +212,7 @@ def webhook_secrets(value: SecretStr) -> dict[str | None, list[bytes]]:
     Secrets often end in `=`: a part is a tenant's only if a tenant's name precedes its first `=`.
     """
     by_tenant: dict[str | None, list[bytes]] = {}
-    for part in map(str.strip, value.get_secret_value().split(",")):
+    for part in re.split(r"\s*[,\n]\s*", value.get_secret_value().strip()):
         name, _, secret = part.partition("=")
         tenant = canonical_tenant(name)
         by_tenant.setdefault(tenant, []).append((secret if tenant else part).encode())

@@ -233,6 +233,20 @@ def test_sigterm_completes_requests_in_flight() -> None:
         assert gateway.process.wait(PATIENCE_S) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_until_the_end_leave_the_exit_code(number: signal.Signals) -> None:
+    """An orchestrator's second SIGTERM, or a reload, in the last moment is no failure."""
+    flags = ["--port", "0", "--upstream-url", "http://127.0.0.1:1"]
+    with running("serve", *flags) as gateway:
+        gateway.waits_for("serving")
+        gateway.process.send_signal(signal.SIGTERM)
+        while gateway.process.poll() is None:
+            gateway.process.send_signal(number)
+            time.sleep(0.005)
+
+        assert gateway.process.returncode == 0
+
+
 def test_sigterm_does_not_wait_for_a_rest_api_that_hangs() -> None:
     """The call's own timeout ends it, and the client gets UPSTREAM_TIMEOUT."""
     rest = SlowRest()

@@ -21,7 +21,7 @@ from gateway.commands.upstream import serve_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.server import run as serving
-from gateway.server import signals
+from gateway.server import servers
 from gateway.server.run import serve
 from gateway.server.servers import GatewayServer, WorkerServer
 from gateway.upstream.client import PATH
@@ -89,17 +89,6 @@ def test_serve_logs_its_address_and_answers_until_sigterm(
     assert answers == [{"data": {"__typename": "Query"}}]
     serving = r'"serving http://127.0.0.1:\d+/graphql over http://127.0.0.1:1"'
     assert re.search(serving, capsys.readouterr().err)
-
-
-@pytest.mark.usefixtures("ignore_late_sigterm")
-def test_a_reload_of_a_stopped_server_is_ignored() -> None:
-    """While the interpreter ends, Python resets its handlers, and HUP would kill the process."""
-    before = {number: signal.getsignal(number) for number in signals.HANDLED}
-    settings = Settings(upstream_url="http://127.0.0.1:1", port=0, shutdown_delay=0)
-
-    serve(settings, when_ready=lambda url: os.kill(os.getpid(), signal.SIGTERM))
-
-    assert {signal.signal(n, handler) for n, handler in before.items()} == {signal.SIG_IGN}
 
 
 @pytest.mark.usefixtures("ignore_late_sigterm")
@@ -300,6 +289,22 @@ async def test_usr2_after_sigterm_hurries_a_worker() -> None:
             worker._signals.append(number)
         await worker.on_tick(0)
         assert (worker.is_hurried, worker.force_exit) == (is_hurried, False)
+
+
+async def test_a_sigterm_during_a_check_of_the_supervisor_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker is not left to serve on, and to be killed with its requests."""
+    worker = worker_server()
+
+    class Supervisor:
+        def is_alive(self) -> bool:
+            worker.handle_exit(TERM, None)
+            return True
+
+    monkeypatch.setattr(servers, "parent_process", Supervisor)
+
+    assert await worker.on_tick(0)
 
 
 def test_a_port_in_use_is_a_settings_error() -> None:

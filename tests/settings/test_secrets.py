@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.settings.messages import with_flags
+from gateway.settings.parse import webhook_secrets
 
 URL = "https://crm.example.com"
 SECRET = (
@@ -130,6 +131,19 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
 
     reason = "a pipe cannot be read again, as a reload does"
     assert line == f"GATEWAY_CACHE_SECRET_FILE: cannot read {pipe}: {reason}"
+
+
+@pytest.mark.parametrize("between", [",", ", ", ",\n", "\n", "\r\n", "\n\n"])
+def test_webhook_secrets_have_commas_or_lines_between_them(file: Path, between: str) -> None:
+    """A file with one secret a line is not one secret that nothing is signed with."""
+    old, new = "an old secret that is long", "a new secret that is long="
+    file.write_text(f"{old}{between}Cust12345={new}\n", newline="")
+
+    settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
+
+    assert settings.webhook_secret is not None
+    secrets = webhook_secrets(settings.webhook_secret)
+    assert secrets == {None: [old.encode()], "Cust12345": [new.encode()]}
 
 
 def test_files_are_read_again(file: Path) -> None:

@@ -463,6 +463,8 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
         ("webhook_secret", "hunter2", "at least 16 characters"),
         ("webhook_secret", f"{SECRET},hunter2", "at least 16 characters"),
         ("webhook_secret", f"{SECRET},", "at least 16 characters"),
+        ("webhook_secret", f'"{SECRET},hunter2{SECRET}"', "it is in quotes: remove them"),
+        ("app_token", "'hunter2'", "it is in quotes: remove them"),
         ("webhook_secret", f"{SECRET},Cust12345678=hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),
