@@ -166,6 +166,14 @@ class _Protocol(ResponseHandler):
         """Whether the connection is not to be used again."""
         return super().should_close or self._clock() > self._made_s + _CONNECTION_S
 
+    def data_received(self, data: bytes) -> None:
+        """Parse the head of an error alone: an invalid body in the same data would lose it."""
+        if data.startswith(b"HTTP/1.") and data[9:10] != b"2":
+            head, end, data = data.partition(b"\r\n\r\n")
+            super().data_received(head + end)
+        if data:
+            super().data_received(data)
+
     def set_exception(self, exc: BaseException, *args: Any, **more: Any) -> None:  # as aiohttp
         super().set_exception(exc, *args, **more)
         body = self._payload

@@ -87,6 +87,11 @@ def refused(status: int, code: str, http_status: int, *headers: str, calls: int 
     return Fault(play, code, http_status, upstream_status=status, calls=calls)
 
 
+def refused_as(status: int, play: bytes, code: str, http_status: int) -> Fault:
+    """Another status than 200, in one packet with a body that breaks HTTP."""
+    return Fault(play, code, http_status, upstream_status=status)
+
+
 FAULTS = {
     # The body of a 200
     "null": bad_body(b"null"),
@@ -150,7 +155,16 @@ FAULTS = {
         401, "UNAUTHENTICATED", 401, f"WWW-Authenticate: Negotiate {MARKER}{'A' * 9_000}"
     ),
     "401, many headers": refused(401, "UNAUTHENTICATED", 401, *["X-Note: x"] * 500),
+    "401, longer than it says": refused_as(
+        401, head("Content-Length: 2", status="401 No") + LOGIN_PAGE, "UNAUTHENTICATED", 401
+    ),
     "403": refused(403, "FORBIDDEN", 403),
+    "403, called chunked": refused_as(
+        403, head("Transfer-Encoding: chunked", status="403 No") + LOGIN_PAGE, "FORBIDDEN", 403
+    ),
+    "429, a bad chunk": refused_as(
+        429, head("Transfer-Encoding: chunked", status="429 No") + b"zz\r\n", "RATE_LIMITED", 429
+    ),
     "429": refused(429, "RATE_LIMITED", 429),
     **{
         f"{status}": refused(status, "UPSTREAM_UNAVAILABLE", 503, calls=2)
