@@ -129,6 +129,7 @@ async def test_superoffice_gets_only_the_callers_headers_of_a_request(
         "accept",
         "accept-encoding",
         "user-agent",
+        "cache-control",
         "authorization",
         "x-request-id",
     }

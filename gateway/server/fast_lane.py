@@ -10,7 +10,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
-from gateway.server.one_write import OneWriteProtocol
+from gateway.server.one_write import CLOSE, OneWriteProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
@@ -115,7 +115,7 @@ class FastLaneProtocol(OneWriteProtocol):
             return
         edge = None if self.flow.write_paused else self.edge
         if edge and edge.sheds(scope_of(cycle)):
-            self._send(edge, cycle, edge.admission.refusal, [])
+            self._send(edge, cycle, edge.admission.refusal, [CLOSE] * cycle.more_body)
         else:
             self._call(cycle)
 

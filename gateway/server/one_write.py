@@ -17,8 +17,21 @@ WholeAnswer: TypeAlias = tuple[int, Iterable[Header], bytes, bytes]
 """Status, headers and body, and more headers as HTTP/1.1 has them."""
 
 
+CLOSE = (b"connection", b"close")
+"""A header of answers before the end of their request: a proxy may drop the rest of the body, and
+its next request would be read as that. The connection is open until the client has read the answer:
+unread data would reset it (RFC 9112, section 9.6)."""
+
+
 class OneWriteProtocol(LimitedProtocol):
     """Sends answers in one piece; all others, and invalid ones, are sent by uvicorn."""
+
+    def on_message_complete(self) -> None:
+        """Close the connection if the request has been answered before its end."""
+        super().on_message_complete()
+        cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
+        if cycle is not None and cycle.more_body:
+            self.transport.close()
 
     def send_whole(self, cycle: RequestResponseCycle, answer: WholeAnswer) -> None:
         """Send an answer, and go on with the next request, or close."""
@@ -38,6 +51,9 @@ class OneWriteProtocol(LimitedProtocol):
             nonlocal held
             start, held = held, None
             body, headers = message.get("body", b""), dict(message.get("headers", ()))
+            is_early = cycle.more_body and message["type"] == "http.response.start"
+            if is_early and cycle.keep_alive and b"connection" not in headers:
+                message["headers"] = [*message.get("headers", ()), CLOSE]
             if start is not None:
                 if self._is_whole(start, message):
                     self.send_whole(cycle, (start["status"], start["headers"], body, b""))

@@ -32,6 +32,8 @@ _HEADERS: Sequence[Header] = (
     (b"accept", b"application/json"),
     (b"accept-encoding", b"gzip"),
     (b"user-agent", b"superoffice-chat-gateway"),
+    # A proxy with a cache would mix up callers who log in with cookies (RFC 9111, section 3.5).
+    (b"cache-control", b"no-cache, no-store"),
 )
 _LONGEST_TURN = 0.4  # of the deadline: the call itself needs most of it
 _NO_BODY = httpx.ByteStream(b"")

@@ -441,4 +441,5 @@ def test_a_request_past_the_limit_is_shed_before_its_body_arrives(
 
         assert refused.startswith(b"HTTP/1.1 503")
         assert b"\r\nretry-after: 1\r\n" in refused
+        assert b"\r\nconnection: close\r\n" in refused
         assert b"Ada" in first.recv(65_536)

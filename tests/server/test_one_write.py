@@ -41,14 +41,15 @@ ANSWERS: dict[str, Messages] = {
     "without a body": [start(LENGTH)],
     "with a line break in a header": [start(LENGTH, (b"x", b"a\r\nb: c")), piece(b"{}")],
 }
+VALID = {name: messages for name, messages in ANSWERS.items() if "line break" not in name}
 REQUESTS = {
     "GET": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "HEAD": b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
     "the last HEAD": b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "the last one": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "pipelined": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2,
-    "unfinished": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab",
 }
+UNFINISHED = b"%b / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"
 
 
 class Writes(Transport):
@@ -62,8 +63,10 @@ class Writes(Transport):
         self.sent.append(bytes(data))
 
 
-async def answered(protocol: type[HttpToolsProtocol], request: bytes, answer: Messages) -> Writes:
-    """Send a request to an application with this answer; return what was written."""
+async def answered(
+    protocol: type[HttpToolsProtocol], request: bytes, answer: Messages, rest: bytes = b""
+) -> Writes:
+    """Send a request to an application with this answer, then the rest; return what was written."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for message in answer:
@@ -75,10 +78,13 @@ async def answered(protocol: type[HttpToolsProtocol], request: bytes, answer: Me
     transport = Writes()
     transport.protocol = connection
     connection.connection_made(transport)
-    connection.data_received(request)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    for piece in (request, rest):
+        connection.data_received(piece)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    is_closed = transport.is_closed
     connection.connection_lost(None)
+    transport.is_closed = is_closed
     return transport
 
 
@@ -91,6 +97,27 @@ async def test_the_bytes_are_those_of_uvicorn(answer: Messages, request_: bytes)
 
     assert b"".join(transport.sent) == b"".join(expected.sent)
     assert transport.is_closed == expected.is_closed
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"PUT"])
+@pytest.mark.parametrize("answer", VALID.values(), ids=VALID)
+async def test_an_answer_before_the_end_of_the_body_is_the_last(
+    answer: Messages, method: bytes
+) -> None:
+    """A proxy that drops the rest would have its next request read as the rest: RFC 9112, 9.3."""
+    transport = await answered(GatewayProtocol, UNFINISHED % method, answer)
+
+    assert b"".join(transport.sent).count(b"connection: close\r\n") == 1
+
+
+async def test_a_client_that_still_sends_its_body_can_read_the_answer() -> None:
+    """The gateway does not close first: data that nobody reads would reset the connection."""
+    unfinished = UNFINISHED % b"POST"
+
+    assert not (await answered(GatewayProtocol, unfinished, WHOLE, rest=b"cd")).is_closed
+    transport = await answered(GatewayProtocol, unfinished, WHOLE, rest=b"cde" + REQUESTS["GET"])
+    assert transport.is_closed
+    assert b"".join(transport.sent).count(b"HTTP/1.1") == 1
 
 
 async def test_a_whole_answer_is_one_write() -> None:

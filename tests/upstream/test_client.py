@@ -38,6 +38,7 @@ OURS = {
     (b"accept", b"application/json"),
     (b"accept-encoding", b"gzip"),
     (b"user-agent", b"superoffice-chat-gateway"),
+    (b"cache-control", b"no-cache, no-store"),
 }
 
 
