@@ -114,7 +114,7 @@ class GatewayServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Handle signals; return whether it is time to stop. Called ten times a second."""
-        while self._signals:
+        for _ in self._signals[:]:  # more may come than can be handled: SIGTERM must not wait
             self._handle(self._signals.pop(0))
         return await super().on_tick(counter)
 
