@@ -171,8 +171,7 @@ class _Protocol(ResponseHandler):
         if data.startswith(b"HTTP/1.") and data[9:10] != b"2":
             head, end, data = data.partition(b"\r\n\r\n")
             super().data_received(head + end)
-        if data:
-            super().data_received(data)
+        super().data_received(data)  # b"", too: with it aiohttp goes on after a pause
 
     def set_exception(self, exc: BaseException, *args: Any, **more: Any) -> None:  # as aiohttp
         super().set_exception(exc, *args, **more)

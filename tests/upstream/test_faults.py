@@ -352,6 +352,16 @@ async def test_a_redirect_to_another_host_is_not_followed(
     assert elsewhere.connections == 0
 
 
+async def test_an_answer_that_comes_faster_than_it_is_read_is_complete(
+    rest: FaultyRest, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once what was received has been read, aiohttp goes on with the rest."""
+    monkeypatch.setattr("gateway.upstream.transport._READ_AHEAD", 2**10)
+    rest.play(answer(BODY + b" " * 2**19))
+
+    assert (await ask(gateway)).json() == {"data": DATA}
+
+
 async def test_a_closed_connection_is_not_reused(rest: FaultyRest, gateway: Gateway) -> None:
     """A connection that REST closed after a keep-alive answer is not reused."""
     rest.play(closes(answer(BODY, "Connection: keep-alive")))
