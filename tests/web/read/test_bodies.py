@@ -19,7 +19,7 @@ from tests.web.asking import TYPENAME, first_error, get, post_body, post_json
 
 QUERY = b'{"query": "{ __typename }"}'
 NO_JSON = "The request's body is not valid JSON."
-TOO_MANY = "The request's body has too many values: at most 100000 are accepted."
+TOO_MANY = "The request's body has too many values: at most 50000 are accepted."
 NO_OBJECT = "A GraphQL request has to be a JSON object."
 NO_QUERY = "The request has no `query`."
 
@@ -228,10 +228,10 @@ async def test_a_client_that_disconnects_is_a_client_error() -> None:
         (b'{"query": "{ __typename }", "variables": {"x": NaN}}', NO_JSON),
         (b'{"query": "{ __typename }"} {}', NO_JSON),
         (b"{'query': '{ __typename }'}", NO_JSON),
-        (b"[" * 100_000, NO_JSON),
-        (b"[" * 100_001, TOO_MANY),
+        (b"[" * 50_000, NO_JSON),
+        (b"[" * 50_001, TOO_MANY),
         (b'{"query": "{ __typename }", "x": [' + b"[]," * 60_000 + b"1]}", TOO_MANY),
-        (b'{"a":' * 100_000, NO_JSON),
+        (b'{"a":' * 50_000, NO_JSON),
         (b"9" * 5_000, NO_JSON),
         (b"{}", NO_QUERY),
         (b'{"query": null}', NO_QUERY),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.schema.engine import Engine
+from gateway.web.read import request
 from tests.support import Gateway, RestSide, gateway_over
 from tests.web.asking import GRAPHQL_JSON, TYPENAME, first_error, post_body, post_json
 
@@ -174,3 +175,16 @@ async def test_an_empty_or_too_long_batch_is_refused(
 
     assert answer.status_code == 400
     assert first_error(answer) == ("BAD_REQUEST", message)
+
+
+async def test_no_operation_of_a_too_long_batch_is_read(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit comes before the work: a body can have thousands of small objects."""
+    read: list[object] = []
+    monkeypatch.setattr(request, "needed", read.append)
+
+    answer = await post_json(gateway, [{}] * 1_000)
+
+    assert first_error(answer)[1] == "The batch has 1000 operations; 1 to 8 may be sent."
+    assert read == []
