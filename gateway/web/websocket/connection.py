@@ -40,6 +40,7 @@ PROTOCOL = "graphql-transport-ws"
 _LONGEST_REREAD = 2**18
 _LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
 _MOST_OPERATIONS = 50
+_LONGEST_ID = 1_000
 _STRANGER_S = 10.0
 _IDLE_S = 300.0
 
@@ -134,14 +135,16 @@ class Connection:
                 await self._send({"type": "pong"})
             case {"type": "pong"}:
                 return
-            case {"type": "subscribe", "id": str(id_), "payload": payload}:
-                await self._subscribe(id_, payload)
+            case {"type": "subscribe", "id": str(id_), "payload": sent} if len(id_) <= _LONGEST_ID:
+                await self._subscribe(id_, sent)
             case {"type": "complete", "id": str(id_)}:
                 if task := self._end(id_):
                     task.cancel()
             case {"type": "subscribe" | "complete"}:
                 raise _CloseError(
-                    4400, "`id` has to be a string, and a subscribe needs a `payload`."
+                    4400,
+                    f"`id` has to be a string of at most {_LONGEST_ID} characters, and a "
+                    "subscribe needs a `payload`.",
                 )
             case {"type": str(kind)}:
                 raise _CloseError(4400, f"Unknown message type: {kind}")

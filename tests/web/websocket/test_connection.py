@@ -154,3 +154,11 @@ async def test_a_passing_401_of_one_operation_leaves_the_others(
         socket.send_json({"type": "ping"})
 
         assert (await socket.until("pong", "websocket.close"))["type"] == "pong"
+
+
+async def test_the_longest_id_is_accepted(rest: RestSide) -> None:
+    """Ids are held as long as their operations run."""
+    async with connected(rest, CREDENTIALS) as socket:
+        await socket.log_in()
+        subscribe(socket, "1" * 1_000)
+        assert (await socket.next_message())["type"] == "next"

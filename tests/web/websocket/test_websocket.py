@@ -275,6 +275,7 @@ MALFORMED_MESSAGES = {
     "payload missing": '{"type": "subscribe", "id": "1"}',
     "id missing": '{"type": "subscribe", "payload": {"query": "{ __typename }"}}',
     "id a list": '{"type": "subscribe", "id": [], "payload": {"query": "{ __typename }"}}',
+    "id long": json.dumps({"type": "subscribe", "id": "1" * 1_001, "payload": {}}),
     "id half an emoji": '{"type": "subscribe", "id": "\\ud83d", "payload": {}}',
     "half an emoji without id": '{"type": "ping", "payload": "\\ud83d"}',
     "too many values": json.dumps({"type": "ping", "payload": [[]] * 60_000}),
