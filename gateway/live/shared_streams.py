@@ -81,5 +81,6 @@ class SharedStreams(Generic[T]):
             del stream.unread[reader]
             if not stream.unread:
                 stream.task.cancel()
+                del stream.task  # once cancelled, it holds the frame that holds the stream
                 if self._streams.get(key) is stream:
                     del self._streams[key]

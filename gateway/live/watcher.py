@@ -198,6 +198,7 @@ class Watchers:
             watcher.subscribers -= 1
             if not watcher.subscribers:
                 watcher.task.cancel()
+                del watcher.task  # once cancelled, it holds the frame that holds the watcher
                 if self._watchers.get(key) is watcher:
                     del self._watchers[key]
 

@@ -106,6 +106,7 @@ class Connection:
         finally:
             self._deadline = None
             await cancel_all(self._operations.values())
+            self._operations.clear()  # cancelled tasks hold frames, which hold the connection
 
     def _evict(self) -> None:
         """Close the connection: another socket needs its place."""

@@ -1,17 +1,20 @@
 """Operations on one WebSocket: how many may run, and how they end."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.live.shared_streams import _Stream
+from gateway.live.watcher import Watcher
 from gateway.schema.engine import Answer, Engine
 from gateway.sessions import source
 from gateway.web.websocket import connection
-from tests.support import CREDENTIALS, RestSide
-from tests.web.asking import Socket, connected
+from tests.support import CREDENTIALS, Gateway, RestSide
+from tests.web.asking import Socket, connected, connected_to
 
 WATCH = "subscription { chatSessions { chatSessionId } }"
 
@@ -154,6 +157,23 @@ async def test_a_passing_401_of_one_operation_leaves_the_others(
         socket.send_json({"type": "ping"})
 
         assert (await socket.until("pong", "websocket.close"))["type"] == "pong"
+
+
+async def test_a_closed_socket_is_freed_at_once(gateway: Gateway) -> None:
+    """The garbage collector may come minutes later, and subscriptions can be large."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected_to(gateway.app, CREDENTIALS) as socket:
+            await socket.log_in()
+            for id_ in ("1", "2"):
+                subscribe(socket, id_)
+                await socket.next_message()
+        await asyncio.sleep(0.01)
+        kinds = (connection.Connection, _Stream, Watcher)
+        assert [one for one in gc.get_objects() if isinstance(one, kinds)] == []
+    finally:
+        gc.enable()
 
 
 async def test_the_longest_id_is_accepted(rest: RestSide) -> None:
