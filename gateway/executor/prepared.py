@@ -70,7 +70,7 @@ class _Root:
     """Its arguments, if they contain no variable."""
 
     steps: int = 0
-    """The cost of converting arguments that do."""
+    """The cost of converting arguments that do, without the values of the variables."""
 
 
 class NotPreparedError(Exception):
@@ -103,7 +103,7 @@ class Prepared:
         self._roots = self._collected()
 
     async def execute(
-        self, context: Any, variables: dict[str, object] | None
+        self, context: Any, variables: dict[str, object] | None, variables_bytes: int = 0
     ) -> dict[str, object] | None:
         """Return the data, for orjson; None if graphql-core has to execute the query.
 
@@ -124,12 +124,13 @@ class Prepared:
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
-                await turns.spend(root.steps)
+                steps = root.steps and root.steps + _STEPS_PER_CHARACTER * variables_bytes
+                await turns.spend(steps)
                 key = root.selection().key(planner.variables)
                 found = self._projections.get(key)
                 if found is False:
                     return None
-                await REQUESTS.spend(root.steps)
+                await REQUESTS.spend(steps)
                 # Before a projection is made: for a client without credentials, it raises.
                 value = await self._resolved(root, context, planner.variables)
                 if found is None:

@@ -56,6 +56,9 @@ class Operation:
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
     """Called if the first answer is made from SuperOffice's sessions and has no errors."""
 
+    variables_bytes: int = 0
+    """The size of the variables as JSON."""
+
     @cached_property
     def node(self) -> OperationDefinitionNode | None:
         """Its node in the document; None if it is missing or ambiguous."""
@@ -149,7 +152,8 @@ class Engine:
         if errors := operation.errors:
             return Answer({"errors": [error.formatted for error in errors]}, is_refusal=True)
         prepared = self._schema.prepared(operation.document, operation.operation_name)
-        data = await prepared.execute(context, operation.variables) if prepared else None
+        sent = operation.variables, operation.variables_bytes
+        data = await prepared.execute(context, *sent) if prepared else None
         if data is not None:
             return Answer({"data": data})
         return await answer_of(await self.run(execute, operation, context))

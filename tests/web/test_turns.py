@@ -185,6 +185,10 @@ LONG_LITERAL = {
     "query": f"query ($t: [Int!]) {{ chatSessions(filter: {FILTER}) {{ id }} }}",
     "variables": {"t": [1]},
 }
+SENT_FILTERS = {
+    "query": TWENTY,
+    "variables": {"f": {"or": [{"topicId": {"in": [n]}} for n in range(48)]}},
+}
 INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
 
 
@@ -196,6 +200,7 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         (LONG_VARIABLES, {}, prepared, "get_variable_values", 2),
         (LONG_VARIABLES, {}, Executor, "execute_field", 3),
         (LONG_LITERAL, {}, prepared, "get_argument_values", 1),
+        (SENT_FILTERS, STREAM, prepared, "convert_arguments", 1),
         ([[]] * 15_000, CREDENTIALS, request, "from_json", 1),
         ([[]] * 100_000, {}, request, "from_json", 1),
         ({"query": "{ chatSessions(limit: 9) { id } }"}, STREAM, prepared, "_rows", 1),
@@ -206,6 +211,7 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         "variables",
         "root fields",
         "literals",
+        "filters in variables",
         "bodies",
         "bodies in parts",
         "queries as streams",

@@ -100,14 +100,15 @@ class Reader:
         variables = _typed(data, "variables", dict)
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
-        await REQUESTS.spend(_STEPS_OF_WEIGHT * self._weight(variables or {}))
+        weight, variables_bytes = self._measured(variables) if variables else (0, 0)
+        await REQUESTS.spend(_STEPS_OF_WEIGHT * weight)
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
         document = await self.validated(query)
         if variables:
             _check_copies(document.places, variables)
-        return Operation(document, variables, name or None, store)
+        return Operation(document, variables, name or None, store, variables_bytes)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
         most = self.settings.max_batch
@@ -129,9 +130,8 @@ class Reader:
             operations.append(operation)
         return operations
 
-    def _weight(self, variables: Mapping[str, object]) -> int:
-        if not variables:
-            return 0
+    def _measured(self, variables: Mapping[str, object]) -> tuple[int, int]:
+        """Return the weight of variables and their size as JSON."""
         depth, weight = _depth_and_weight(variables)
         if depth > _DEEPEST_VARIABLES:
             raise BadRequestError(
@@ -145,7 +145,7 @@ class Reader:
         size, most = len(orjson.dumps(variables)), self.settings.max_variables_bytes
         if size > most:
             raise BadRequestError(f"The variables have {size} bytes; at most {most} are accepted.")
-        return weight
+        return weight, size
 
 
 def from_json(text: str | bytes, what: str) -> object:
