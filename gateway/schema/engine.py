@@ -53,8 +53,8 @@ class Operation:
     document: Document
     variables: dict[str, object] | None = None
     operation_name: str | None = None
-    when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
-    """Called if the first answer is made from SuperOffice's sessions and has no errors."""
+    when_answered: Callable[[str], Awaitable[None]] | None = field(default=None, compare=False)
+    """Called with the text after a first answer from SuperOffice's sessions without errors."""
 
     variables_bytes: int = 0
     """The size of the variables as JSON."""
@@ -73,6 +73,12 @@ class Operation:
     def name(self) -> str:
         """Its name in the document; "" if it has none."""
         return self.node.name.value if self.node and self.node.name else ""
+
+    @property
+    def declared(self) -> set[str]:
+        """The names of the variables that it declares."""
+        definitions = self.node.variable_definitions if self.node else None
+        return {definition.variable.name.value for definition in definitions or ()}
 
     @property
     def subscription(self) -> str | None:
@@ -98,7 +104,7 @@ class Operation:
         """Call `when_answered`, unless the answer has errors or is not SuperOffice's."""
         is_served = context.served is not None or context.is_watching
         if self.when_answered and is_served and "errors" not in answer.body:
-            await self.when_answered()
+            await self.when_answered(self.document.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +215,7 @@ class Engine:
         if is_alone or not isinstance(context.access, Access):
             return each()
         streams: SharedStreams[Answer] = context.watchers_of(context.access.source).streams
-        declared = operation.node.variable_definitions if operation.node else None
-        names = {definition.variable.name.value for definition in declared or ()}
-        sent = (operation.variables or {}).items()
-        used = {name: value for name, value in sent if name in names}
-        variables = compact(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
+        variables = compact(orjson.dumps(operation.variables or {}, option=orjson.OPT_SORT_KEYS))
         key = context.access.key, operation.document.text, operation.operation_name, variables
         return streams.read(key, each)
 

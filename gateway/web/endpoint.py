@@ -231,8 +231,7 @@ class _Exchange:
             if isinstance(context.access, Access):
                 slots.enter_context(sockets.count_for(context.access.owner))
                 if operation:
-                    document = operation.document
-                    slots.enter_context(sockets.count_document(context.access.owner, document))
+                    slots.enter_context(sockets.count_operation(context.access.owner, operation))
             stream = MultipartStream if self._stream_type == MULTIPART else EventStream
             return stream(answers, note=note, inbound=inbound, slots=slots.pop_all())
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.errors import GatewayFullError, TooManyOpenError
+from gateway.schema.engine import Operation
 from gateway.schema.guard.documents import Document
 
 _STRANGERS_PART = 10
@@ -42,8 +43,8 @@ class OpenSockets:
         self._most_strangers = max(1, most // _STRANGERS_PART)
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
-        self._documents: dict[str, list[Document]] = {}
-        """The documents of each caller's running operations."""
+        self._running: dict[str, list[tuple[Document, int]]] = {}
+        """The documents of each caller's running operations, and the counted size of variables."""
 
     @contextmanager
     def count(self, evict: Callable[[], object]) -> Iterator[Place]:
@@ -93,26 +94,27 @@ class OpenSockets:
                 del self._of_callers[caller]
 
     @contextmanager
-    def count_document(self, caller: str, document: Document) -> Iterator[None]:
-        """Count the document of a caller's operation on a socket or stream while it runs.
+    def count_operation(self, caller: str, operation: Operation) -> Iterator[None]:
+        """Count what a caller's operation on a socket or stream holds in memory while it runs.
 
-        Its syntax tree takes 180 bytes per character of the text. While a text is cached, all of
-        its operations have the same document.
+        A syntax tree takes 180 bytes per character of the text. While a text is cached, all of its
+        operations have the same document. Only whole kilobytes of variables are counted.
 
         Raises:
-            TooManyOpenError: the caller's documents are too long together.
+            TooManyOpenError: the caller's documents and variables are too long together.
         """
-        documents = self._documents.setdefault(caller, [])
-        texts = [one.text for one in {*documents, document}]
-        if documents and sum(map(len, texts)) > _LONGEST_TEXTS:
+        running = self._running.setdefault(caller, [])
+        one = operation.document, operation.variables_bytes // 1_000 * 1_000
+        texts = [document.text for document in {document for document, _ in (*running, one)}]
+        if running and sum(map(len, texts)) + sum(n for _, n in (*running, one)) > _LONGEST_TEXTS:
             raise TooManyOpenError(
-                "The different queries that run on one user's sockets and streams may have "
-                f"{_LONGEST_TEXTS} characters together."
+                "The different queries that run on one user's sockets and streams, and their "
+                f"variables, may have {_LONGEST_TEXTS} characters together."
             )
-        documents.append(document)
+        running.append(one)
         try:
             yield
         finally:
-            documents.remove(document)
-            if not documents:
-                del self._documents[caller]
+            running.remove(one)
+            if not running:
+                del self._running[caller]

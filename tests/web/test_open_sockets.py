@@ -6,6 +6,7 @@ import pytest
 from graphql import GraphQLSchema
 
 from gateway.errors import GatewayFullError, TooManyOpenError
+from gateway.schema.engine import Operation
 from gateway.schema.guard.documents import Document
 from gateway.schema.guard.limits import Limits
 from gateway.web.open_sockets import OpenSockets, Place
@@ -27,9 +28,10 @@ class Room:
         return self._stack.enter_context(self.sockets.count(lambda: self.evicted.append(name)))
 
 
-def document(characters: int) -> Document:
-    """Return a document with a text of this length, which is never parsed."""
-    return Document("#" * characters, GraphQLSchema(), Limits(), lambda _: [])
+def operation(characters: int, variables_bytes: int = 0) -> Operation:
+    """Return an operation with a text of this length, which is never parsed."""
+    document = Document("#" * characters, GraphQLSchema(), Limits(), lambda _: [])
+    return Operation(document, variables_bytes=variables_bytes)
 
 
 def test_a_socket_past_the_limit_is_refused_until_another_closes() -> None:
@@ -98,15 +100,28 @@ def test_each_caller_has_its_own_limit() -> None:
 def test_the_different_texts_of_a_caller_are_limited() -> None:
     """A running operation holds its syntax tree; equal ones share it."""
     sockets = OpenSockets(most=9, most_per_caller=2)
-    long, short, other, longest = map(document, (90_000, 1, 10_000, 200_000))
+    long, short, other, longest = map(operation, (90_000, 1, 10_000, 200_000))
     with ExitStack() as stack:
         for caller, one in (("kari", long), ("kari", long), ("kari", short), ("jonas", long)):
-            stack.enter_context(sockets.count_document(caller, one))
+            stack.enter_context(sockets.count_operation(caller, one))
 
         with pytest.raises(TooManyOpenError, match="may have 100000 characters"):
-            stack.enter_context(sockets.count_document("kari", other))
-    with sockets.count_document("kari", longest):  # another limit is that of a single text
-        assert [*sockets._documents] == ["kari"]
+            stack.enter_context(sockets.count_operation("kari", other))
+    with sockets.count_operation("kari", longest):  # another limit is that of a single text
+        assert [*sockets._running] == ["kari"]
+
+
+def test_the_variables_of_a_callers_operations_are_limited() -> None:
+    """A running operation holds its variables too; many small ones are allowed."""
+    sockets = OpenSockets(most=9, most_per_caller=2)
+    small, large = operation(1, 999), operation(1, 60_000)
+    with ExitStack() as stack:
+        for one in (large, *[small] * 1_000):
+            stack.enter_context(sockets.count_operation("kari", one))
+
+        with pytest.raises(TooManyOpenError, match="variables, may have 100000 characters"):
+            stack.enter_context(sockets.count_operation("kari", large))
+        stack.enter_context(sockets.count_operation("jonas", large))
 
 
 async def test_the_texts_of_running_subscriptions_count_on_every_transport(rest: RestSide) -> None:
@@ -129,7 +144,7 @@ def test_a_closed_socket_is_forgotten() -> None:
     sockets = OpenSockets(most=9, most_per_caller=2)
     with sockets.count_for("kari"), sockets.count(list), sockets.count(list) as other:
         other.has_login = True
-        with sockets.count_document("kari", document(1)):
-            assert sockets._documents
+        with sockets.count_operation("kari", operation(1)):
+            assert sockets._running
 
-    assert not (sockets._of_callers or sockets.strangers or sockets._documents)
+    assert not (sockets._of_callers or sockets.strangers or sockets._running)

@@ -30,8 +30,8 @@ _SHARED_BYTES = 16 * 2**20
 """The most that a process adds to the shared cache within `_STORED_S`."""
 
 
-Store = Callable[[], Awaitable[None]]
-"""Stores a text, to be found by its hash."""
+Store = Callable[[str], Awaitable[None]]
+"""Stores the text that was sent, to be found by its hash."""
 
 
 class DocumentsById:
@@ -96,7 +96,7 @@ class DocumentsById:
         if (text := self._texts.get(key.name)) is not None:
             return text, None
         if query is not None:
-            return query, partial(self._store, key, query) if len(query) <= _LONGEST else None
+            return query, partial(self._store, key) if len(query) <= _LONGEST else None
         is_hash = len(sha256) == 64  # no other text can be stored: spare Redis the lookup
         found = await self._shared.get(key) if self._shared and is_hash else None
         if found is None:

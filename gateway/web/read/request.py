@@ -106,9 +106,12 @@ class Reader:
         if not query:
             raise BadRequestError("The request has no `query`.")
         document = await self.validated(query)
+        operation = Operation(document, variables, name or None, store, variables_bytes)
         if variables:
             _check_copies(document.places, variables)
-        return Operation(document, variables, name or None, store, variables_bytes)
+            for undeclared in variables.keys() - operation.declared:
+                del variables[undeclared]  # it would be held while a subscription runs
+        return operation
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
         most = self.settings.max_batch

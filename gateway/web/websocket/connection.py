@@ -248,10 +248,11 @@ class Connection:
             if isinstance(payload, BadRequestError):
                 raise payload
             operation = await self._graphql.reader.operation(payload)
+            del payload  # it has its own copy of the text
             running.name, running.record.deprecated = operation.name, operation.document.deprecated
             answers = self._graphql.engine.stream(operation, running.context)
             caller = self._access.owner if isinstance(self._access, Access) else ""
-            with self._graphql.sockets.count_document(caller, operation.document):
+            with self._graphql.sockets.count_operation(caller, operation):
                 async with aclosing(answers):
                     async for answer in answers:
                         await self._answer(running, answer)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.schema.engine import Engine
+from gateway.schema.engine import Answer, Engine, Operation
 from gateway.web.read import request
 from tests.support import Gateway, RestSide, gateway_over
 from tests.web.asking import GRAPHQL_JSON, TYPENAME, first_error, post_body, post_json
@@ -188,3 +188,22 @@ async def test_no_operation_of_a_too_long_batch_is_read(
 
     assert first_error(answer)[1] == "The batch has 1000 operations; 1 to 8 may be sent."
     assert read == []
+
+
+async def test_undeclared_variables_are_dropped(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A subscription would hold them; those of the document's other operations are undeclared."""
+    sent: list[object] = []
+
+    async def execute(self: Engine, operation: Operation, context: object) -> Answer:
+        sent.append(operation.variables)
+        return Answer({"data": {}})
+
+    monkeypatch.setattr(Engine, "execute", execute)
+    query = "query A($a: Int) { chatSessions(limit: $a) { id } } query B($b: Int) { __typename }"
+    for variables in ({"a": 1, "b": 2, "c": 3}, {"a": 1}, {}, None):
+        body = {"query": query, "operationName": "A", "variables": variables}
+        await post_json(gateway, body)
+
+    assert sent == [{"a": 1}, {"a": 1}, {}, None]

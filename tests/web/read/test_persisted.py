@@ -166,7 +166,7 @@ async def store_query(documents: DocumentsById, query: str) -> bool:
     text, store = await documents.find(query, {}, extensions_of(sha256(query)))
     assert text == query
     if store is not None:
-        await store()
+        await store(query)
     return store is not None
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import hashlib
 import json
+import weakref
 from typing import Any
 
 import httpx
@@ -182,3 +184,31 @@ async def test_the_longest_id_is_accepted(rest: RestSide) -> None:
         await socket.log_in()
         subscribe(socket, "1" * 1_000)
         assert (await socket.next_message())["type"] == "next"
+
+
+async def test_a_running_operation_does_not_hold_its_message(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text in it is a copy of the cached one, and there may be thousands."""
+    payloads: list[weakref.ref[Any]] = []
+
+    class Text(str):
+        """A text that can be referred to weakly."""
+
+    def needed(payload: Any) -> Any:
+        text = Text(payload["query"])
+        payloads.append(weakref.ref(text))
+        return {**payload, "query": text}
+
+    async with connected(rest, CREDENTIALS) as socket:
+        await socket.log_in()
+        subscribe(socket, "1")
+        await socket.next_message()
+        monkeypatch.setattr(connection, "needed", needed)
+        sha256 = hashlib.sha256(WATCH.encode()).hexdigest()
+        persisted = {"persistedQuery": {"version": 1, "sha256Hash": sha256}}
+        payload = {"query": WATCH, "extensions": persisted}
+        socket.send_json({"type": "subscribe", "id": "2", "payload": payload})
+        await socket.next_message()
+
+        assert [payload() for payload in payloads] == [None]
