@@ -10,6 +10,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
+from gateway.server.limits import MOST_IDLE_BYTES
 from gateway.server.one_write import CLOSE, OneWriteProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
@@ -31,7 +32,7 @@ class FastLaneProtocol(OneWriteProtocol):
     """The head of the connection's last request."""
 
     _last_request = b""
-    """The connection's last request, if it came in one piece and was answered from the cache."""
+    """The connection's last request, if it is short, came in one piece and had a cached answer."""
 
     _begun_when_complete = 0
     """How many requests had begun when the last one was complete."""
@@ -40,6 +41,14 @@ class FastLaneProtocol(OneWriteProtocol):
         """Read the next head again, even if it is equal to the last one."""
         self._last_head = None
         self._last_request = b""
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; an idle connection holds no long head."""
+        super().on_response_complete()
+        if self.has_long_head and self.is_between_requests:
+            self.forget_head()
+            self.url, self.headers = b"", []
+            self.cycle.scope = self.scope = cast("Any", {})
 
     def data_received(self, data: bytes) -> None:
         """Parse received data, then call the application with a request that is not answered yet.
@@ -58,7 +67,8 @@ class FastLaneProtocol(OneWriteProtocol):
             self._release(self._held)
         elif was_between and self.requests_begun == self._begun_when_complete == begun + 1:
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
-            self._last_request = data if cycle is not None and cycle.response_complete else b""
+            if cycle is not None and cycle.response_complete and len(data) <= MOST_IDLE_BYTES:
+                self._last_request = data
 
     def _answer_again(self) -> bool:
         """Answer the last request again from the cache; return whether that was possible."""

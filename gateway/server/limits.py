@@ -29,6 +29,7 @@ from gateway.web.respond.errors import error_response
 MAX_HEADERS = 200
 _TOO_MANY = f"The request has more than {MAX_HEADERS} headers.", 431
 _MAX_HEAD_BYTES = 64 * 2**10  # also of what follows a body, such as trailers
+MOST_IDLE_BYTES = 8 * 2**10
 _MAX_PIPELINE = 32
 _MAX_PIPELINE_BYTES = 256 * 2**10
 
@@ -52,6 +53,9 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     """Bytes since the last progress: the beginning or the end of a head, or a part of a body."""
 
     _headers_in_head = 0
+    has_long_head = False
+    """Whether the last head is longer than `MOST_IDLE_BYTES`."""
+
     _debt_bytes = 0
     """The cost of the body's pieces so far, less their bytes; never below 0."""
 
@@ -130,8 +134,10 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS:
             self._reject(*_TOO_MANY)
         # The head is short enough if it came in one piece.
-        if self._head_bytes and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
+        size = len(self.url) + _size(self.headers) if self._head_bytes else 0
+        if size > _MAX_HEAD_BYTES:
             self._reject(*self._too_large())
+        self.has_long_head = size > MOST_IDLE_BYTES
         self._head_bytes = 0
         self._stop_head_timer()
         if self.expect_100_continue and self.parser.get_http_version() == "1.0":

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 from uvicorn.server import ServerState
@@ -240,3 +241,41 @@ async def test_requests_that_differ_in_proxy_headers_are_different(rest: RestSid
         assert refused == []
         connection.transport.close()
         connection.protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("place", [b"/graphql", b"X-A: "], ids=["URI", "header"])
+async def test_an_idle_connection_holds_no_long_head(connection: Connection, place: bytes) -> None:
+    """Ten thousand connections may be idle, and a head may have 64 KiB."""
+    start, protocol = request().replace(b"\r\nHost", b"\r\nX-A: \r\nHost"), connection.protocol
+    mark = b"?x=" if place == b"/graphql" else b""
+    for long in (b"y" * 9_000, b"z" * 9_000):
+        (answer,) = await connection.send(start.replace(place, place + mark + long), answers=1)
+        await asyncio.sleep(0.01)
+        held: Any = (protocol.scope, protocol.url, protocol.headers, protocol.cycle.scope)
+
+        assert answer == '{"data":{"chatSessions":[{"chatSessionId":1}]}}'
+        assert held == ({}, b"", [], {})
+        assert (protocol._last_head, protocol._last_request) == (None, b"")
+    assert len(await connection.send(request(), answers=1)) == 1
+
+
+async def test_an_idle_connection_holds_no_long_body(connection: Connection) -> None:
+    """A cached answer to a request with a short head and a long body is found each time."""
+    long = request("{ chatSessions { chatSessionId } } #" + "x" * 9_000)
+    for _ in range(3):
+        assert len(await connection.send(long, answers=1)) == 1
+        assert connection.protocol._last_request == b""
+
+
+async def test_the_body_of_a_request_with_a_long_head_may_come_after_its_answer(
+    connection: Connection,
+) -> None:
+    """Then the head is not held either, and the next request is answered."""
+    head = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nX-A: %b\r\n\r\n" % (
+        b"x" * 9_000
+    )
+    await connection.send(head, answers=1, end=b"HTTP/1.1 405")
+    await asyncio.sleep(0.01)
+    assert not connection.protocol.cycle.scope
+
+    assert len(await connection.send(b"body", request(), answers=1)) == 1
