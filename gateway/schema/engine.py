@@ -252,17 +252,19 @@ def _failed(exc: Exception) -> ExecutionResult:
 
 
 async def answer_of(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:
-    """Return the response with graphql-core's result, whose errors get their codes."""
-    errors, body, turns = result.errors or [], dict[str, object](), Turns()
+    """Return the response with graphql-core's result, whose errors become JSON with codes."""
+    errors: list[Any] = result.errors or []
+    body, turns = dict[str, object](), Turns()
     if result.data is not None or any(error.path is not None for error in errors):
         body["data"] = result.data
     else:  # variables can have ten thousand errors: the first few are enough
         del errors[MOST_REQUEST_ERRORS:]
-    for error in errors:
+    for place, error in enumerate(errors):
         give_code(error, is_valid=True)
+        errors[place] = error.formatted  # frees it: to free thousands at once takes long
         await turns.spend(_STEPS_PER_ERROR)
     if errors:
-        body["errors"] = [error.formatted for error in errors]
+        body["errors"] = errors
     return Answer(body, is_refusal=is_refusal)
 
 

@@ -74,9 +74,11 @@ async def execute(
     if operation.errors:
         return graphql.ExecutionResult(None, [*operation.errors])
     result = await Engine(schema).run(graphql.execute, operation, context)
-    await answer_of(result)  # gives the errors their codes
+    errors = [*(result.errors or ())]
+    await answer_of(result)  # gives the errors their codes, and drops some
+    del errors[len(result.errors or ()) :]
     data = orjson.loads(orjson.dumps(result.data))  # the items of long lists are JSON already
-    return graphql.ExecutionResult(data, result.errors)
+    return graphql.ExecutionResult(data, errors or None)
 
 
 async def ask(

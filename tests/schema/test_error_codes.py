@@ -1,10 +1,15 @@
 """Every error has a code, and reveals only what its reader may know."""
 
+import asyncio
 import logging
+from collections import Counter
+from typing import Any
 
 import pytest
+from graphql import ExecutionResult, GraphQLError
 
 from gateway.errors import UpstreamError, UpstreamRateLimitedError, UpstreamTimeoutError
+from gateway.schema.engine import answer_of
 from tests.schema.asking import ask
 
 SESSIONS = "{ chatSessions { topicId } }"
@@ -182,3 +187,25 @@ async def test_an_expected_error_is_not_logged(caplog: pytest.LogCaptureFixture)
     await ask(SESSIONS, b"null")
 
     assert caplog.records == []
+
+
+async def test_many_errors_are_made_ready_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session can have several, and formatting takes as long as finding the code."""
+    iterations, counts = 0, Counter[int]()
+    read = GraphQLError.formatted.fget  # type: ignore[attr-defined]
+
+    def formatted(error: GraphQLError) -> Any:
+        counts[iterations] += 1
+        return read(error)
+
+    monkeypatch.setattr(GraphQLError, "formatted", property(formatted))
+    errors = [GraphQLError("odd", path=["chatSessions", n, "rank"]) for n in range(1_000)]
+    answering = asyncio.create_task(answer_of(ExecutionResult({}, errors)))
+    while not answering.done():
+        iterations += 1
+        await asyncio.sleep(0)
+
+    body: Any = answering.result().body
+    assert body["errors"][-1]["path"] == ["chatSessions", 999, "rank"]
+    assert counts.total() == 1_000
+    assert max(counts.values()) <= 200
