@@ -25,13 +25,17 @@ Lists: TypeAlias = Mapping[str, Sequence[Any]]
 """The value of each session, by the name of the value."""
 
 _BLOCK, _STEPS = 50, 20
-_SEARCH_BLOCK, _SEARCH_STEPS = 10, 400
+_OF_FOLDED = {
+    "search": (1, 50),
+    **dict.fromkeys(("user.order", "contact.order", "customer_name.order"), (10, _STEPS)),
+}
+"""The size of a block, and the steps per session, for folded texts: each letter is one more."""
 
 # No folded text has an upper-case letter, so no search matches across two fields.
 _BETWEEN_TEXTS = "A"
 
-# A cursor contains the text, encrypted, and proxies accept URLs of 8 kB.
-_LONGEST_ORDERED = 255
+# A cursor contains the text, encrypted, and proxies accept URLs of 8 kB. Accents are not counted.
+_LONGEST_ORDERED, _LONGEST_WITH_ACCENTS = 255, 500
 
 
 @cache
@@ -120,14 +124,15 @@ class Columns:
         return [column[row] for row in rows]
 
     async def _read(self, name: str) -> list[Any]:
-        read, size, steps = reader(name) if name != "search" else None, _BLOCK, _STEPS
-        if read is None:
-            read, size, steps = self._folded, _SEARCH_BLOCK, _SEARCH_STEPS
+        read = self._folded if name == "search" else reader(name)
+        size, steps = _OF_FOLDED.get(name, (_BLOCK, _STEPS))
         column: list[Any] = []
         sessions = iter(self.sessions)
         while block := [*islice(sessions, size)]:
-            column += map(read, block)
-            await self.turns.spend(steps * len(block))
+            values = [*map(read, block)]
+            column += values
+            letters = sum(map(len, filter(None, values))) if name in _OF_FOLDED else 0
+            await self.turns.spend(steps * len(block) + letters)
         if self.store is not None:
             size_bytes = sys.getsizeof(column) + sum(map(sys.getsizeof, column))
             self.store.add(("column", name), column, size_bytes)
@@ -140,7 +145,7 @@ class Columns:
 
 def _folded_text(linked: object, field: str) -> str | None:
     text = valid(getattr(linked, field)) if isinstance(linked, Record) else None
-    return None if text is None else fold(text)[:_LONGEST_ORDERED]
+    return None if text is None else fold(text[:_LONGEST_WITH_ACCENTS])[:_LONGEST_ORDERED]
 
 
 def _key_of(linked: object) -> object:

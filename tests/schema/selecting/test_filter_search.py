@@ -1,6 +1,8 @@
 """`search`: the fields that it reads, and the letters that it treats as equal."""
 
+import asyncio
 import unicodedata
+from collections import Counter
 from types import SimpleNamespace
 from typing import Literal
 
@@ -186,6 +188,33 @@ async def test_a_text_is_folded_once_for_all_searches(
     await desk.ask(f"{{ chatSessions(filter: {{ or: [{search}] }}) {{ id }} }}")
 
     assert sorted(folded) == sorted([*map(str, range(20)), "Ada", "Bo"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "letters", "most"),
+    [('filter: { search: "o" }', 8_000, 1), ("orderBy: { customerName: ASC }", 500, 40)],
+    ids=["search", "order"],
+)
+async def test_long_texts_are_folded_in_turns(
+    monkeypatch: pytest.MonkeyPatch, arguments: str, letters: int, most: int
+) -> None:
+    """To fold an accented letter takes half a microsecond, and customers write the texts."""
+    iteration, folded = 0, Counter[int]()
+
+    def counted(text: str) -> str:
+        assert len(text) <= letters
+        folded[iteration] += 1
+        return fold(text)
+
+    monkeypatch.setattr(columns, "fold", counted)
+    desk = Desk([{"CustomerName": "ø" * 8_000}] * 100)
+    asked = asyncio.create_task(desk.ask(f"{{ chatSessions({arguments}) {{ id }} }}"))
+    while not asked.done():
+        iteration += 1
+        await asyncio.sleep(0)
+
+    assert folded.total() == 100
+    assert max(folded.values()) <= most
 
 
 def test_the_separator_of_fields_cannot_be_searched_for() -> None:
