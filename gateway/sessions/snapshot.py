@@ -118,6 +118,7 @@ class Stored:
 # the JSON that linked objects and maps are read from.
 _MEMORY_PER_JSON_BYTE = 1.3
 _MEMORY_PER_SESSION = 600
+_MEMORY_WITHOUT_SESSIONS = 2_500  # with its entry in the cache
 
 _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
@@ -164,7 +165,8 @@ async def assemble(
         finish()
     else:
         await asyncio.to_thread(finish)
-    own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
+    memory = _MEMORY_WITHOUT_SESSIONS + _MEMORY_PER_SESSION * len(sessions)
+    own_bytes = round(memory + _MEMORY_PER_JSON_BYTE * len(body))
     return Snapshot(
         sessions=sessions,
         as_of=as_of,

@@ -453,6 +453,15 @@ async def test_a_small_snapshot_has_room_for_answers() -> None:
     assert bench.cache.size_bytes == snapshot.size_bytes
 
 
+async def test_the_number_of_small_snapshots_is_limited() -> None:
+    """Each takes 2.4 kB beside its sessions, and a caller can have one for each language."""
+    bench = Bench(max_bytes=100_000)
+    for number in range(100):
+        await bench.ask(Caller((*KARI.headers, (b"accept-language", b"x%d" % number))))
+
+    assert bench.cache.count < 40
+
+
 @pytest.mark.parametrize(
     ("age_s", "max_age_s", "is_found"), [(4, None, True), (5, None, False), (2, 1, False)]
 )
