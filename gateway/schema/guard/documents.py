@@ -1,6 +1,7 @@
 """Parse and validate queries, and cache the documents by their text."""
 
 import re
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -57,19 +58,27 @@ class _Source(Source):
 
 
 def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
-    """Cache the latest results; unauthenticated clients cannot evict those of known callers."""
-    known: LRUCache[tuple[object, ...], T] = LRUCache(_MOST_DOCUMENTS)
+    """Cache the latest results; unauthenticated clients cannot evict those of known callers.
+
+    If there are too many, the known caller that has brought the most loses one of its own.
+    """
+    known: OrderedDict[tuple[object, ...], T] = OrderedDict()  # the least recently used first
+    owners: dict[tuple[object, ...], str] = {}
     strangers: LRUCache[tuple[object, ...], T] = LRUCache(_STRANGERS_DOCUMENTS)
 
     def find(*key: object) -> T:
         if key in known:
+            known.move_to_end(key)
             return known[key]
         if key not in strangers:
             strangers[key] = make(*key)
-        made = strangers[key]
         if is_known():
-            known[key] = made
-        return made
+            known[key], owners[key] = strangers[key], claimed_owner()
+            if len(known) > _MOST_DOCUMENTS:
+                brought = Counter(owners.values())
+                evicted = max(known, key=lambda one: brought[owners[one]])
+                del known[evicted], owners[evicted]
+        return strangers[key]
 
     return find
 

@@ -172,6 +172,35 @@ async def test_an_unauthenticated_client_does_not_evict_documents_of_a_known_cal
     assert validates("kari", "{ a199 }") == 0  # cached documents are used
 
 
+async def test_a_known_caller_with_many_texts_evicts_its_own() -> None:
+    """An app that writes arguments into its queries has a new text for each request."""
+    cache = new_document_cache()
+    documents: dict[str, Document] = {}
+    for caller in ("ada", "bo"):
+        accept(caller)
+        work_for(caller)
+        documents[caller] = cache.find(f"{{ {caller} }}")
+    for number in range(1_000):
+        documents[f"{number}"] = cache.find(f"{{ bo{number} }}")
+
+    assert cache.find("{ ada }") is documents["ada"]
+    assert cache.find("{ bo999 }") is documents["999"]
+    assert cache.find("{ bo }") is not documents["bo"]
+
+
+async def test_the_document_that_was_used_last_is_evicted_last() -> None:
+    """Those of a caller are evicted in the order of their use, by any caller."""
+    accept("ada")
+    work_for("ada")
+    cache = new_document_cache()
+    first, second = cache.find("{ a0 }"), cache.find("{ a1 }")
+    for number in range(2, 129):
+        cache.find(f"{{ a{number} }}")
+        assert cache.find("{ a0 }") is first
+
+    assert cache.find("{ a1 }") is not second
+
+
 async def test_validating_many_texts_yields_to_other_requests(validated: list[str]) -> None:
     """Other tasks run between any two texts, and between parsing and validation of each."""
     documents = [new_document_cache().find(f"{{ a{number} }}") for number in range(20)]
