@@ -35,7 +35,9 @@ def _ascii(content: object) -> bytes:
     text = orjson.dumps(content)
     if text.isascii() or len(text) > _LONGEST_ASCII:
         return text
-    return json.dumps(orjson.loads(text), separators=(",", ":")).encode()
+    # As one JSON string, whose other escapes are undone: to parse the JSON takes ten times as long.
+    escaped = json.dumps(text.decode())[1:-1].encode().replace(rb"\\", b"\0")
+    return escaped.replace(rb"\"", b'"').replace(b"\0", b"\\")
 
 
 class AnswerStream(StreamingResponse, ABC):

@@ -1,10 +1,14 @@
 """The end of an event stream, and what it holds."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import Message
 
 from gateway.errors import BadRequestError
@@ -126,3 +130,14 @@ async def test_a_short_stream_in_a_shutdown_is_ended_once() -> None:
     await stream({"type": "http"}, receive, send)
 
     assert len(ends) == 1
+
+
+@given(text=st.text(st.sampled_from('"\\éa\n\0\x7f\u2028u0/🙂') | st.characters()))
+def test_any_text_can_be_in_ascii(text: str) -> None:
+    """Only its letters are escaped: numbers stay as they are."""
+    content = {text: [1e-7, text], "é": 0}
+    json_text = answer_stream._ascii(content)
+
+    assert json_text.isascii()
+    assert orjson.loads(json_text) == json.loads(json_text) == content
+    assert b"[1e-7," in json_text or text == "é"
