@@ -27,11 +27,13 @@ class OneWriteProtocol(LimitedProtocol):
     """Sends answers in one piece; all others, and invalid ones, are sent by uvicorn."""
 
     def on_message_complete(self) -> None:
-        """Close the connection if the request has been answered before its end."""
+        """Close the connection if the request was answered before its end, or is the last one."""
         super().on_message_complete()
         cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
         if cycle is not None and cycle.more_body:
             self.transport.close()
+        elif cycle is not None and not self.parser.should_keep_alive():
+            cycle.keep_alive = False  # after a trailer with Connection, the parser ignores all data
 
     def send_whole(self, cycle: RequestResponseCycle, answer: WholeAnswer) -> None:
         """Send an answer, and go on with the next request, or close."""

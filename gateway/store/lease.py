@@ -68,7 +68,8 @@ async def leased(
 ) -> AsyncIterator[Lease[T]]:
     """Wait until this process has the lease for a fetch, or another one has stored the entry.
 
-    `usable` converts an entry that is no older than `oldest_s`; None: it cannot be used.
+    `usable` converts an entry that was no older than `oldest_s` at first, or was stored since;
+    None: it cannot be used.
 
     Raises:
         TimeoutError: `lease_wait_s` has passed, after waiting for another process.
@@ -92,7 +93,9 @@ async def leased(
             if shared.clock() - began_s >= shared.lease_wait_s:
                 raise TimeoutError
             await asyncio.sleep(poll_s)
-            age_s, has_waited, poll_s = oldest_s, True, min(2 * poll_s, _LATER_POLLS_S)
+            # An entry of the process that has the lease ages meanwhile.
+            age_s, has_waited = oldest_s + shared.clock() - began_s, True
+            poll_s = min(2 * poll_s, _LATER_POLLS_S)
         left_s = shared.lease_wait_s - (shared.clock() - began_s) if has_waited else None
         async with asyncio.timeout(None if mine.found else left_s):
             yield mine

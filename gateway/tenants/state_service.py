@@ -13,6 +13,7 @@ import asyncio
 import re
 import ssl
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ _SLOTS = 9  # strangers get eight: a gate reserves an eighth for callers that ho
 
 # No user, no other port, no other path, no query.
 _ADDRESS = re.compile(
-    r"https://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::443)?/(?P<tenant>[a-z0-9]+)(?:/api)?/?",
+    r"https://(?P<host>[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+)(?::443)?"
+    r"/(?P<tenant>[a-z0-9]+)(?:/api)?/?",
     re.ASCII | re.IGNORECASE,
 )
 # The documented states: clients see no other text.
@@ -110,7 +112,7 @@ class StateService:
         try:
             async with asyncio.timeout(timeout_s), self._turns.slot(STRANGERS):
                 body = await self._get(tenant, address)
-            answer = _DECODER.decode(body)
+            answer = _DECODER.decode(body.removeprefix(BOM_UTF8))
             valid_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9 - self.clock()
             if canonical_tenant(answer.context_identifier) != tenant:
                 raise ValueError("this is another tenant")

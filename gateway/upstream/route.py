@@ -24,7 +24,8 @@ class Proxy:
     def __init__(self, url: str) -> None:
         parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
         is_cut = "@" in parsed.url.path + parsed.url.fragment  # a password with `/` or `#`
-        if parsed.url.scheme != "http" or not parsed.url.host or is_cut:
+        is_port = parsed.url.port is None or 0 < parsed.url.port < 2**16
+        if parsed.url.scheme != "http" or not parsed.url.host or is_cut or not is_port:
             raise ValueError
         parsed.url.host.encode("idna")
         self.url = parsed.url

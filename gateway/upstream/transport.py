@@ -159,7 +159,9 @@ class _Protocol(ResponseHandler):
 
     def is_connected(self) -> bool:
         """Whether the pool can use it, once it is idle."""
-        return super().is_connected() and self._made_s > self._pool.broke_s
+        # An answer that came while it was idle would be the next caller's.
+        is_usable = super().is_connected() and not self.should_close
+        return is_usable and self._made_s > self._pool.broke_s
 
     @property
     def should_close(self) -> bool:

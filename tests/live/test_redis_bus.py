@@ -98,14 +98,13 @@ async def test_news_has_a_valid_time_despite_different_clocks(
     """By the receiver's clock, the time of news is recent and never in the future."""
     one, other = Process(server), Process(server, ahead_s=ahead_s)
     async with listening(one, other):
-        published_ns = time.time_ns()
+        published_ns, of_receiver_ns = time.time_ns(), time.time_ns() + ahead_s * SECOND
         await one.bus.publish(News("Cust1", published_ns))
         await until(lambda: other.tenants)
 
     (received_ns,) = [news.received_ns for news in other.received if news is not None]
-    now_ns = time.time_ns() + ahead_s * SECOND
-    assert now_ns - 5 * SECOND < received_ns <= now_ns
-    assert (received_ns == published_ns) is (ahead_s == 0)
+    # Never much too early: a change in between would be in no snapshot.
+    assert of_receiver_ns - SECOND / 10 < received_ns <= time.time_ns() + ahead_s * SECOND
 
 
 async def test_invalid_messages_on_the_channel_are_ignored(server: RedisServer) -> None:

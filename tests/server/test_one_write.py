@@ -120,6 +120,18 @@ async def test_a_client_that_still_sends_its_body_can_read_the_answer() -> None:
     assert b"".join(transport.sent).count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize("value", [b"close", b"x, Close"])
+async def test_a_trailer_that_closes_makes_the_answer_the_last(value: bytes) -> None:
+    """The parser ignores all data after it: a proxy must not send its next request there."""
+    chunks = b"1\r\na\r\n0\r\nConnection: %b\r\n\r\n" % value
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    transport = await answered(GatewayProtocol, head + chunks, WHOLE)
+
+    assert b"".join(transport.sent).count(b"connection: close\r\n") == 1
+    assert transport.is_closed
+
+
 async def test_a_whole_answer_is_one_write() -> None:
     """Head and body are one write, also for the second request of a connection."""
     assert len((await answered(GatewayProtocol, REQUESTS["GET"], WHOLE)).sent) == 1

@@ -18,6 +18,7 @@ from gateway.store.shared_times import SharedTimes
 from tests.clock import FakeClock
 from tests.sessions.test_source import JONAS, KARI, Bench, Rest
 from tests.store.remote import Remote
+from tests.waiting import settle
 
 SECRET = b"s" * 32
 
@@ -120,6 +121,29 @@ async def test_an_answer_whose_call_began_before_a_change_is_not_shared() -> Non
     machines.clock.advance(0.5)
 
     assert (first, await text(other)) == ("Basic kari 1", "Basic kari 2")
+
+
+async def test_after_a_change_gateways_share_one_rest_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that was stored since is used, although it is older than the change was at first."""
+    monkeypatch.setattr(lease, "_FIRST_POLL_S", 0.01)
+    monkeypatch.setattr(lease, "_LATER_POLLS_S", 0.01)
+    machines, may_answer = Machines(), asyncio.Event()
+
+    async def slow(caller: Caller, trace: Sequence[Header]) -> bytes:
+        await may_answer.wait()
+        return await machines.rest(caller, trace)
+
+    sources = [replace(machines.source(), fetch=slow) for _ in range(3)]
+    for source in sources:
+        source.invalidate(source.clock_ns())
+    machines.clock.advance(0.001)
+    first, *others = [asyncio.create_task(text(source)) for source in sources]
+    await settle()
+    may_answer.set()
+    await first
+    machines.clock.advance(0.01)
+
+    assert await asyncio.gather(first, *others) == ["Basic kari 1"] * 3
 
 
 async def test_shared_entries_are_encrypted() -> None:

@@ -389,6 +389,7 @@ async def test_a_suspended_tenant_has_its_state_in_the_error(
         f"http://sod1.superoffice.com/{ONE}/api",
         f"https://sod1.superoffice.com:8443/{ONE}/api",
         f"https://sod2.superoffice.com/{OTHER}/api",
+        f"https://{'s' * 64}.superoffice.com/{ONE}/api",
     ],
 )
 async def test_credentials_are_not_sent_to_an_untrusted_address(

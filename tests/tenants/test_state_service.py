@@ -64,8 +64,11 @@ async def refusal(answer: Handler, **options: Any) -> GatewayError:
 
 
 async def test_a_running_tenant_has_its_address_and_validity() -> None:
-    """The documented sample is read, including unused properties."""
-    assert await state_with() == TenantState("Running", ADDRESS, VALID_UNTIL_S - NOW_S)
+    """The documented sample is read, with its unused properties, also after a byte order mark."""
+    expected = TenantState("Running", ADDRESS, VALID_UNTIL_S - NOW_S)
+    assert await state_with() == expected
+    after_bom = b"\xef\xbb\xbf" + json.dumps(RUNNING).encode()
+    assert await service(answering(after_bom)).read(TENANT) == expected
 
 
 async def test_its_answer_does_not_count_as_part_of_a_rest_answer() -> None:

@@ -112,6 +112,7 @@ def test_a_setting_wins_over_the_environment(
 
 INVALID = ["socks5://u:hunter2@p", "http://u:hunter2@:1", "//u:hunter2@[p", "http://p..example:1"]
 INVALID += ["http://u:1/hunter2@p", "http://u:1#hunter2@p", f"http://{'p' * 64}.example"]
+INVALID += ["http://u:hunter2@p:99999", "http://u:hunter2@p:0"]
 
 
 @pytest.mark.parametrize("url", INVALID)

@@ -15,6 +15,7 @@ from tests.upstream.faulty import (
     ask,
     faulty_rest,
     gateway_to,
+    sends_in_parts,
     waits_for,
 )
 from tests.waiting import until
@@ -151,6 +152,23 @@ async def test_surplus_bytes_are_never_the_next_callers_answer(
     second = await ask(gateway, user="2")
 
     assert (first.json(), second.json()) == ({"data": DATA}, {"data": DATA})
+
+
+@pytest.mark.parametrize(
+    "surplus", [answer(b'[{"ChatSessionId": 666}]'), answer(status="408 Request Timeout")]
+)
+async def test_an_answer_that_comes_while_a_connection_is_idle_is_nobodys(
+    surplus: bytes, rest: FaultyRest, gateway: Gateway
+) -> None:
+    """A connection that has received anything between two calls is not used again."""
+    rest.play(sends_in_parts(answer(), surplus), answer())
+
+    first = await ask(gateway, user="1")
+    await asyncio.sleep(0.1)
+    second = await ask(gateway, user="2")
+
+    assert (first.json(), second.json()) == ({"data": DATA}, {"data": DATA})
+    assert rest.connections == 2
 
 
 async def test_credentials_reach_rest_byte_for_byte(rest: FaultyRest, gateway: Gateway) -> None:
