@@ -645,3 +645,15 @@ async def test_without_a_tenant_only_the_state_service_is_examined(
     assert code == 0
     assert "sod.superoffice.com is here" in shown
     assert "asks for credentials" not in shown
+
+
+async def test_a_header_without_a_tenant_is_not_ignored(
+    doctor: Doctor, online: dict[str, Any]
+) -> None:
+    """A login is valid at one tenant: the call is not made, and the command fails."""
+    flags = ("--environment", "sod", "--header", "Authorization: Bearer hunter2")
+    code, shown = await asyncio.to_thread(doctor, *flags)
+
+    assert code == 1
+    assert "not made: it needs a tenant" in shown
+    assert "hunter2" not in shown

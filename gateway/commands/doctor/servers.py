@@ -54,7 +54,7 @@ _ANSWER_FAILURES: Failures = (
     (TimeoutError, "no answer within {timeout_s:g} seconds → try the address in a browser"),
     *_ANY_CONNECTION,  # after the handshake, httpx does not wrap them
     (httpx.ProtocolError, "the answer is not valid HTTP → check the port"),
-    (Exception, f"the connection breaks: {{kind}} → check the port; must {_CERTIFICATE} be set?"),
+    (Exception, f"the connection breaks: {{kind}} → check the port, and {_CERTIFICATE}"),
 )
 
 
@@ -65,6 +65,9 @@ async def superoffice(
     url, timeout_s = settings.address, settings.upstream_connect_timeout
     findings = await reach(network, url, timeout_s=timeout_s)
     if settings.environment is not None:
+        if tenant is None and headers:
+            found, advice = "not made: it needs a tenant", "add --tenant, as in --tenant Cust12345"
+            return [*findings, Finding("call", "fail", found, advice)]
         if tenant is None or findings[-1].level == "fail":
             return findings
         tenant_url, finding = await _tenant(network, settings, tenant)
