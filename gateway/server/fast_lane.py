@@ -45,7 +45,8 @@ class FastLaneProtocol(OneWriteProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request; an idle connection holds no long head."""
         super().on_response_complete()
-        if self.has_long_head and self.is_between_requests:
+        # Not while the next head has come in part.
+        if self.has_long_head and self.is_between_requests and self.scope is self.cycle.scope:
             self.forget_head()
             self.url, self.headers = b"", []
             self.cycle.scope = self.scope = cast("Any", {})

@@ -279,3 +279,15 @@ async def test_the_body_of_a_request_with_a_long_head_may_come_after_its_answer(
     assert not connection.protocol.cycle.scope
 
     assert len(await connection.send(b"body", request(), answers=1)) == 1
+
+
+async def test_a_long_head_is_forgotten_without_the_head_that_has_begun(
+    connection: Connection,
+) -> None:
+    """A pipelined request may be there in part when the one before it is answered."""
+    long = request(caller="ola").replace(b"\r\nHost", b"\r\nX-A: %b\r\nHost" % (b"x" * 9_000))
+    cut = request().index(b"Content-Type")
+    connection.protocol.data_received(long + request()[:cut])
+    await asyncio.sleep(0.05)
+
+    assert len(await connection.send(request()[cut:], answers=1)) == 1
