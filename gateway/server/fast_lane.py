@@ -126,7 +126,8 @@ class FastLaneProtocol(OneWriteProtocol):
             return
         edge = None if self.flow.write_paused else self.edge
         if edge and edge.sheds(scope_of(cycle)):
-            self._send(edge, cycle, edge.admission.refusal, [CLOSE] * cycle.more_body)
+            is_early = cycle.more_body and cycle.keep_alive
+            self._send(edge, cycle, edge.admission.refusal, [CLOSE] * is_early)
         else:
             self._call(cycle)
 
