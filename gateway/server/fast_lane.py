@@ -77,8 +77,7 @@ class FastLaneProtocol(OneWriteProtocol):
             return False
         scope = scope_of(self.cycle)
         inbound = inbound_of(scope)
-        found = self._find(self.edge, scope, inbound)
-        if found is None:
+        if (found := self._find(self.edge, scope, inbound)) is None:
             return False
         inbound.request_id = inbound.head.request_id()
         self._send(self.edge, self.cycle, *found)

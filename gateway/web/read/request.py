@@ -73,9 +73,9 @@ class Reader:
         if request.method == "GET":
             return await self._found(needed(_from_query(request)))
         _check_content_type(request)
-        body = await read_body(request, max_bytes=self.settings.max_body_bytes)
-        parsed = from_json(body, "The request's body")
-        del body  # it may take long
+        most = self.settings.max_body_bytes
+        # No variable holds the body: what follows may take long.
+        parsed = from_json(await read_body(request, max_bytes=most), "The request's body")
         if isinstance(parsed, list):
             return await self._batch(parsed)
         parsed = needed(parsed)
