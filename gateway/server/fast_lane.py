@@ -101,7 +101,7 @@ class FastLaneProtocol(OneWriteProtocol):
         """Answer from the cache, or call the application."""
         super().on_message_complete()
         self._begun_when_complete = self.requests_begun
-        if (cycle := self._held) is None:
+        if (cycle := self._held) is None or self.transport.is_closing():
             return
         edge = self.edge
         if edge is not None:
