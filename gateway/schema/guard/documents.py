@@ -32,7 +32,7 @@ from gateway.upstream.gate import Gate
 
 T = TypeVar("T")
 
-_MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
+_MOST_DOCUMENTS, _STRANGERS_DOCUMENTS, _SHARE = 128, 32, 32
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """The coordinate of a field, argument, input field or enum value in graphql-core's message."""
 
@@ -60,7 +60,8 @@ class _Source(Source):
 def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
     """Cache the latest results; unauthenticated clients cannot evict those of known callers.
 
-    If there are too many, the known caller that has brought the most loses one of its own.
+    If there are too many, the known caller that has brought the most loses one of its own if it has
+    more than `_SHARE`. Otherwise anybody's is evicted: its caller may be gone.
     """
     known: OrderedDict[tuple[object, ...], T] = OrderedDict()  # the least recently used first
     owners: dict[tuple[object, ...], str] = {}
@@ -75,8 +76,8 @@ def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
         if is_known():
             known[key], owners[key] = strangers[key], claimed_owner()
             if len(known) > _MOST_DOCUMENTS:
-                brought = Counter(owners.values())
-                evicted = max(known, key=lambda one: brought[owners[one]])
+                ((most, brought),) = Counter(owners.values()).most_common(1)
+                evicted = next(one for one in known if brought <= _SHARE or owners[one] == most)
                 del known[evicted], owners[evicted]
         return strangers[key]
 

@@ -188,6 +188,21 @@ async def test_a_known_caller_with_many_texts_evicts_its_own() -> None:
     assert cache.find("{ bo }") is not documents["bo"]
 
 
+async def test_documents_of_callers_that_are_gone_are_evicted() -> None:
+    """A caller with many of its own has room for them, however many others have had one."""
+    cache = new_document_cache()
+    for number in range(200):
+        accept(f"{number}")
+        work_for(f"{number}")
+        cache.find(f"{{ a{number} }}")
+    documents = [cache.find(f"{{ b{number} }}") for number in range(31)]
+    work_for("unauthenticated")
+    for number in range(32):
+        cache.find(f"{{ c{number} }}")
+
+    assert [cache.find(document.text) for document in documents] == documents
+
+
 async def test_the_document_that_was_used_last_is_evicted_last() -> None:
     """Those of a caller are evicted in the order of their use, by any caller."""
     accept("ada")
