@@ -139,8 +139,9 @@ class Columns:
         return column
 
     def _folded(self, session: ChatSession) -> str:
-        texts = (valid(getattr(session, name)) for name in self.searched)
-        return _BETWEEN_TEXTS.join([fold(text) for text in texts if text])
+        texts = [text for name in self.searched if (text := valid(getattr(session, name)))]
+        self.turns.steps += sum(map(len, texts))  # folding may remove all: then none count later
+        return _BETWEEN_TEXTS.join(map(fold, texts))
 
 
 def _folded_text(linked: object, field: str) -> str | None:

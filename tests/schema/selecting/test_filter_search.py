@@ -191,12 +191,16 @@ async def test_a_text_is_folded_once_for_all_searches(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "letters", "most"),
-    [('filter: { search: "o" }', 8_000, 1), ("orderBy: { customerName: ASC }", 500, 40)],
-    ids=["search", "order"],
+    ("arguments", "letter", "letters", "most"),
+    [
+        ('filter: { search: "o" }', "ø", 8_000, 1),
+        ('filter: { search: "o" }', "\u0301", 8_000, 1),
+        ("orderBy: { customerName: ASC }", "ø", 500, 40),
+    ],
+    ids=["search", "search of accents alone", "order"],
 )
 async def test_long_texts_are_folded_in_turns(
-    monkeypatch: pytest.MonkeyPatch, arguments: str, letters: int, most: int
+    monkeypatch: pytest.MonkeyPatch, arguments: str, letter: str, letters: int, most: int
 ) -> None:
     """To fold an accented letter takes half a microsecond, and customers write the texts."""
     iteration, folded = 0, Counter[int]()
@@ -207,7 +211,7 @@ async def test_long_texts_are_folded_in_turns(
         return fold(text)
 
     monkeypatch.setattr(columns, "fold", counted)
-    desk = Desk([{"CustomerName": "ø" * 8_000}] * 100)
+    desk = Desk([{"CustomerName": letter * 8_000}] * 100)
     asked = asyncio.create_task(desk.ask(f"{{ chatSessions({arguments}) {{ id }} }}"))
     while not asked.done():
         iteration += 1
