@@ -187,7 +187,7 @@ LONG_LITERAL = {
 }
 SENT_FILTERS = {
     "query": TWENTY,
-    "variables": {"f": {"or": [{"topicId": {"in": [n]}} for n in range(48)]}},
+    "variables": {"f": {"or": [{"topicId": {"in": [-n]}} for n in range(1, 49)]}},
 }
 INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
 
