@@ -70,7 +70,7 @@ class _Root:
     """Its arguments, if they contain no variable."""
 
     steps: int = 0
-    """The cost of converting arguments that do, without the values of the variables."""
+    """The cost of converting arguments with variables, without the values of these."""
 
 
 class NotPreparedError(Exception):

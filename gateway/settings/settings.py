@@ -210,7 +210,7 @@ class Settings(LoadedSettings):
 
     webhook_secret: WebhookSecret | None = _live(None)
     """Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts; several with
-    commas, a tenant's own as `Cust12345=secret`.
+    commas or line breaks, a tenant's own as `Cust12345=secret`.
     """
 
     max_sockets: int = _live(5_000, ge=0)
