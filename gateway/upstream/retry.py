@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gateway.errors import UpstreamError, UpstreamUnavailableError
 
 _SHORTEST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 0.2
 
 _PER_CALL = 0.2
 _PER_SECOND = 10
@@ -47,7 +47,7 @@ class Retries:
         # was not made must not be made now.
         if type(failure) is not UpstreamUnavailableError or not failure.call_was_made:
             return None
-        jitter_s = random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S)  # noqa: S311  no secret
+        jitter_s = random.uniform(_SHORTEST_PAUSE_S, LONGEST_PAUSE_S)  # noqa: S311  no secret
         pause_s = (failure.retry_after_s or 0) + jitter_s
         now, most = self._clock(), _PER_SECOND * _RESERVE_S
         self._budget = min(self._budget + (now - self._filled_at) * _PER_SECOND, most)

@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.settings import Settings
 from gateway.upstream.failures import connection_error, in_httpx
+from gateway.upstream.retry import LONGEST_PAUSE_S
 from gateway.upstream.route import Route
 
 _PRIVATE = {"_factory": aiohttp.BaseConnector, "_payload": ResponseHandler}
@@ -49,7 +50,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
     def __init__(self, settings: Settings, route: Route | None = None) -> None:
         self._settings = settings
         self.route = route or Route(settings)
-        self.broke_s = float("-inf")  # when a connection last broke before an answer
+        self.fresh_since_s = float("-inf")  # no connection from before it is used again
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request without a body.
@@ -77,7 +78,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
             self._connector.clear_dns_cache()  # the name may have moved
             raise
         except httpx.ReadError:
-            self.broke_s = asyncio.get_running_loop().time()
+            # Connections made before the retry may be just as short-lived: it gets a new one.
+            self.fresh_since_s = asyncio.get_running_loop().time() + LONGEST_PAUSE_S
             raise
         stream = _Stream(response)
         return httpx.Response(response.status, headers=response.raw_headers, stream=stream)
@@ -147,7 +149,7 @@ class _Protocol(ResponseHandler):
     """Closes old connections, and passes protocol errors within a body on to its reader.
 
     A host may live on after its name has moved: a connection gets no new request after a minute. A
-    restart breaks all connections: once one has broken, no older one is used for the retry.
+    restart breaks all connections: once one has broken, the retry uses a new one.
 
     aiohttp drops the error about an invalid chunk that comes after the head: the reader would wait
     until its deadline. There is no public hook for this; a test on sockets covers it.
@@ -161,7 +163,7 @@ class _Protocol(ResponseHandler):
         """Whether the pool can use it, once it is idle."""
         # An answer that came while it was idle would be the next caller's.
         is_usable = super().is_connected() and not self.should_close
-        return is_usable and self._made_s > self._pool.broke_s
+        return is_usable and self._made_s > self._pool.fresh_since_s
 
     @property
     def should_close(self) -> bool:

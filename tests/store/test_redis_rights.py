@@ -176,6 +176,6 @@ async def test_each_problem_has_its_own_words(
 
     assert other_name.startswith("the certificate is for another host: ip address mismatch")
     assert "refuses the TLS connection: sslv3 alert handshake failure" in no_certificate
-    assert no_certificate.endswith("set ?ssl_certfile= of GATEWAY_CACHE_URL")
+    assert no_certificate.endswith("set or check ?ssl_certfile= of GATEWAY_CACHE_URL")
     assert no_tls.startswith(f"rediss://127.0.0.1:{plain_port} does not answer → check the port")
     assert no_listener.startswith(f"nothing listens at unix://{tmp_path}/redis.sock → check the")

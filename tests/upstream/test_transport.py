@@ -84,8 +84,8 @@ async def test_an_old_connection_is_not_reused(monkeypatch: pytest.MonkeyPatch) 
             assert rest.connections == connections
 
 
-async def test_after_a_break_no_older_connection_is_used() -> None:
-    """After a break, probably a restart of SuperOffice, the retry uses a new connection."""
+async def test_after_a_break_a_retry_has_a_new_connection() -> None:
+    """Others may break, too: after a restart older ones, and behind some balancers all of them."""
     pool = transport.PooledTransport(
         Settings(upstream_url="http://rest.test", upstream_connections=2)
     )
@@ -95,9 +95,9 @@ async def test_after_a_break_no_older_connection_is_used() -> None:
         await asyncio.gather(*(pool.handle_async_request(request) for _ in range(2)))
         with pytest.raises(httpx.ReadError):
             await pool.handle_async_request(request)
-        await pool.handle_async_request(request)
-
-        assert rest.connections == 3
+        for connections in (3, 4):
+            await (await pool.handle_async_request(request)).aread()
+            assert rest.connections == connections
 
 
 async def test_a_failed_connection_drops_the_cached_address(

@@ -43,12 +43,12 @@ def connection_failures(scheme: str, authority: str, certificate: str) -> Failur
     """Return the failures of a connection to `{where}`; advice names the certificates' settings."""
     check_url = f"check the port, and {scheme}(s)://"
     check_ours = f"check the dates and the authority of {certificate}"
-    if_required = f"if it requires a client certificate, set {certificate} to one that it accepts"
+    if_required = f"if it requires a client certificate, set or check {certificate}"
     if_private = f"if your own authority has issued it, set {authority} to its file"
     return (
         (_REFUSES_US, f"{{where}} refuses the TLS connection: {{reason}} → {if_required}"),
         (_REFUSES_OURS, f"{{where}} rejects the client certificate: {{reason}} → {check_ours}"),
-        ("expired|not yet", "the {reason} → replace it, or check this machine's clock"),
+        ("expired|not yet", "the {reason} → renew it, or check this machine's clock"),
         ("mismatch", "the certificate is for another host: {reason} → use a name that it has"),
         (SSLCertVerificationError, f"the certificate is not trusted: {{reason}} → {if_private}"),
         (_NOT_TLS, f"{{where}} does not speak TLS → use {scheme}:// or another port"),
