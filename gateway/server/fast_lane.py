@@ -49,7 +49,7 @@ class FastLaneProtocol(OneWriteProtocol):
         if self.has_long_head and self.is_between_requests and self.scope is self.cycle.scope:
             self.forget_head()
             self.url, self.headers = b"", []
-            self.cycle.scope = self.scope = cast("Any", {})
+            self.cycle.scope = self.scope = {}  # type: ignore[assignment]  # of no request
 
     def data_received(self, data: bytes) -> None:
         """Parse received data, then call the application with a request that is not answered yet.
