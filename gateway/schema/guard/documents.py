@@ -63,22 +63,22 @@ def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
     If there are too many, the known caller that has brought the most loses one of its own if it has
     more than `_SHARE`. Otherwise anybody's is evicted: its caller may be gone.
     """
-    known: OrderedDict[tuple[object, ...], T] = OrderedDict()  # the least recently used first
-    owners: dict[tuple[object, ...], str] = {}
+    # With the callers that brought them, the least recently used first.
+    known: OrderedDict[tuple[object, ...], tuple[T, str]] = OrderedDict()
     strangers: LRUCache[tuple[object, ...], T] = LRUCache(_STRANGERS_DOCUMENTS)
 
     def find(*key: object) -> T:
         if key in known:
             known.move_to_end(key)
-            return known[key]
+            return known[key][0]
         if key not in strangers:
             strangers[key] = make(*key)
         if is_known():
-            known[key], owners[key] = strangers[key], claimed_owner()
+            known[key] = strangers[key], claimed_owner()
             if len(known) > _MOST_DOCUMENTS:
+                owners = {one: owner for one, (_, owner) in known.items()}
                 ((most, brought),) = Counter(owners.values()).most_common(1)
-                evicted = next(one for one in known if brought <= _SHARE or owners[one] == most)
-                del known[evicted], owners[evicted]
+                del known[next(one for one in known if brought <= _SHARE or owners[one] == most)]
         return strangers[key]
 
     return find
