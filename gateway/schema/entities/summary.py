@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 
 import strawberry
 
+from gateway.records.record import valid
 from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.chat_computed import StatusGroup
@@ -208,7 +209,7 @@ async def _by_agent(summary: ChatSessionSummary) -> list[ChatSessionAgentCount]:
     for agent_id, own in (await _grouped(columns, summary.rows, "user.node")).items():
         if agent_id is not None:
             agent = cast("Associate", columns.sessions[own[-1]].user)
-            place = (*_place((agent.associate_id, own)), agent_id)
+            place = (*_place((valid(agent.associate_id), own)), agent_id)
             row = ChatSessionAgentCount(agent=agent, **_numbers(summary, own))
             made.append((place, row))
             await columns.turns.spend(_STEPS_PER_AGENT)

@@ -4,8 +4,10 @@ import statistics
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -175,6 +177,23 @@ def test_the_next_change_of_a_time_filter_is_known(
     assert rows == late(now)
     others = (s for s in range(now + 1, now + 302) if late(s) != late(now))
     assert due_ns == next((second * 10**9 for second in others), None)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_alarm_is_on_time_in_the_hour_that_occurs_twice(fold: int) -> None:
+    """Its second follows from the same start as the seconds do."""
+    oslo = ZoneInfo("Europe/Oslo")
+    requested = datetime(2026, 10, 25, 2, 30, tzinfo=oslo, fold=fold)
+    requested_ns = int(requested.timestamp()) * 10**9
+    as_of = AsOf(requested_ns + 30 * 10**9, oslo)
+    (record,) = decode(b'[{"Status":"InQueue","WhenRequested":"2026-10-25T02:30:00"}]')
+    record.as_of = as_of
+    selecting = Selecting(snapshot_of([record], as_of), columns_of([record]), 10**6)
+
+    due_ns = at_once(selecting.next_change(ChatSessionFilter(wait_seconds=IntRange(min=60)), []))
+
+    assert record.wait_seconds == 30
+    assert due_ns == requested_ns + 60 * 10**9
 
 
 def test_the_demo_has_every_kind_of_session() -> None:
