@@ -114,8 +114,9 @@ class GatewayServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Handle signals; return whether it is time to stop. Called ten times a second."""
-        for _ in self._signals[:]:  # more may come than can be handled: SIGTERM must not wait
-            self._handle(self._signals.pop(0))
+        pending, self._signals = self._signals, []
+        for number in dict.fromkeys(pending):  # one reload for many HUPs: SIGTERM must not wait
+            self._handle(number)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
