@@ -58,14 +58,19 @@ class Watcher:
             UpstreamError: SuperOffice rejects the caller's credentials.
         """
         seen: State | UpstreamError | None = None
-        await self._join()
+        await self._catch_up()
         while True:
             if self.failure is not None:
                 raise self.failure
             latest = self._first() if seen is None else self._state
             due_ns = None if latest is None else alarm.due_ns
             wait_s = None if due_ns is None else (due_ns - self.now_ns()) / SECOND_NS
-            if latest is not None and (latest is not seen or (wait_s is not None and wait_s <= 0)):
+            is_due = wait_s is not None and wait_s <= 0
+            if is_due and latest is seen:
+                await self._catch_up()
+                if self._state is not latest:
+                    continue
+            if latest is not None and (latest is not seen or is_due):
                 # After an error, only newer states are yielded.
                 seen = latest if isinstance(latest, State) else self._state or latest
                 alarm.due_ns = None
@@ -75,8 +80,8 @@ class Watcher:
                     async with asyncio.timeout(wait_s):
                         await self._is_news.wait()
 
-    async def _join(self) -> None:
-        """Prepare the first state for a new subscriber, who may have queried just now."""
+    async def _catch_up(self) -> None:
+        """Use what the caller's queries saw since the last poll: newer sessions, or a rejection."""
         state, rejected_ns = self._state, self.source.rejected_ns(self.caller)
         # Past its TTL a snapshot replaces an older state only: otherwise a better one will come.
         fresh, can_be_old = self.source.peek(self.key), state and self._error is None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import UpstreamTimeoutError
+from gateway.errors import UpstreamTimeoutError, UpstreamUnauthenticatedError
 from gateway.live.state import SECOND_NS, Alarm, LaterSessions, State
 from gateway.records.dates import AsOf
 from gateway.schema.selecting import columns as columns_module
@@ -187,6 +187,21 @@ async def test_alarms_continue_while_rest_is_down(clock: Callable[..., Clock]) -
 
     assert changes_of(screen) == [[("ADDED", 1)]]
     assert screen.errors == []
+
+
+async def test_no_alarm_shows_sessions_after_a_rejection(clock: Callable[..., Clock]) -> None:
+    """A query was rejected since the last poll: the next alarm ends the subscription."""
+    desk = clock(waiting(1, 50))
+    async with desk.screen(CHANGES % LATE) as screen:
+        desk.desk.failure = UpstreamUnauthenticatedError("no")
+        await desk.at(2)
+        with pytest.raises(UpstreamUnauthenticatedError):
+            await desk.desk.source.serve(caller(), max_age_s=0)
+        await desk.at(11)
+        await until(lambda: screen.is_over)
+
+    assert screen.answers[1:] == [None]
+    assert screen.codes == ["UNAUTHENTICATED"]
 
 
 async def test_a_later_subscriber_gets_the_current_list(
