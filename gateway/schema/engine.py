@@ -198,9 +198,9 @@ class Engine:
             async for answer in answers:
                 if is_first:
                     await operation.answered(answer, context)
-                # An older error is sent, too: it may be the last answer.
+                # Events have no digest. An older error is sent, too: it may be the last answer.
                 is_later = answer.state >= state or "errors" in answer.body
-                if is_first or not digest or (answer.digest != digest and is_later):
+                if is_first or not answer.digest or (answer.digest != digest and is_later):
                     if not is_first:  # all readers of a stream get the answer at the same time
                         steps = len(answer.json) // _BYTES_PER_SENT_STEP
                         await EVENTS.spend(_STEPS_PER_ANSWER + steps)

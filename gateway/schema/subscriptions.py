@@ -118,18 +118,18 @@ def watch_changes(
         selecting: Selecting, rows: Sequence[int], state: State
     ) -> ChatSessionChanges | None:
         nonlocal seen, matched
-        (before, seen), was = (seen, state), matched
-        sessions = selecting.columns.sessions
-        matched = {key_of(sessions[row]) for row in rows}
+        before, was, sessions = seen, matched, selecting.columns.sessions
+        seen, matched = state, {key_of(sessions[row]) for row in rows}
         changed = await state.since(before) if before else Changes((), (), ())
         fields_of = {key_of(update.after): update.fields for update in changed.updated}
         found = []
         for key, session in {key_of(s): s for s in (*changed.removed, *sessions)}.items():
-            fields = [to_camel_case(name) for name in fields_of.get(key, ()) if name not in ignored]
-            kind = ChangeKind.UPDATED if fields else None
-            if (key in matched) is not (key in was):
-                kind, fields = ChangeKind.ADDED if key in matched else ChangeKind.REMOVED, []
-            if kind is not None and (key in matched or key in was):
+            is_in, was_in = key in matched, key in was
+            names = fields_of.get(key, ()) if is_in and was_in else ()
+            fields = [to_camel_case(name) for name in names if name not in ignored]
+            if fields or is_in is not was_in:
+                moved = ChangeKind.ADDED if is_in else ChangeKind.REMOVED
+                kind = ChangeKind.UPDATED if fields else moved
                 found.append(ChatSessionChange(kind=kind, changed_fields=fields, session=session))
             await selecting.columns.turns.spend(_STEPS_PER_CHANGE)
         if before is not None and not found:
