@@ -225,10 +225,10 @@ async def _rows(
     """
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
         return await _projected(found, items, turns)
-    cached, key = snapshot.attachments, found.project
+    cached, key, seen = snapshot.attachments, ("rows", found.project), ("seen", found.project)
     rows: dict[int, orjson.Fragment] | None = cached.get(key)
-    if rows is None and cached.get((key,)) is None:
-        cached.add((key,), "seen", _SEEN_BYTES)
+    if rows is None and not cached.get(seen):
+        cached.add(seen, True, _SEEN_BYTES)
         return await _projected(found, items, turns)
     if rows is None:
         rows, size_bytes = {}, 0

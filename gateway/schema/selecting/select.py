@@ -151,15 +151,11 @@ class Selecting:
         rows_of = {name: await self._first_rows(name) for name in lists}
 
         def find(node_id: str) -> object:
-            places = [
-                (rows[node_id], place, link)
-                for place, (link, rows) in enumerate(rows_of.items())
-                if node_id in rows
-            ]
-            if not places:
+            rows = {name: rows[node_id] for name, rows in rows_of.items() if node_id in rows}
+            if not rows:
                 return None
-            row, _, name = min(places)
-            session = self.columns.sessions[row]
+            name = min(rows, key=rows.__getitem__)
+            session = self.columns.sessions[rows[name]]
             return session if name == _OWN else getattr(session, name.removesuffix(".node"))
 
         return [find(node_id) for node_id in ids]
