@@ -86,9 +86,9 @@ class Schema(strawberry.Schema):
             core, options.limits, options.trusted, rules, suggestions=options.suggestions
         )
         core.description = DESCRIPTION
-        directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
         # Ours replaces Strawberry's of the same name, which has no argument.
-        core.directives = tuple({directive.name: directive for directive in directives}.values())
+        directives = {one.name: one for one in (*core.directives, semantic_non_null.DEFINITION)}
+        core.directives = tuple(directives.values())
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
@@ -129,10 +129,8 @@ class Schema(strawberry.Schema):
         return any(self._hides("ChatSession", name) for name in reads)
 
     def _hides(self, type_name: str, python_name: str) -> bool:
-        name = to_camel_case(python_name)
-        return f"{type_name}.{name}" in self.options.hidden or (
-            f"{type_name}.{name.removesuffix('Raw')}" in self.options.hidden
-        )
+        name = f"{type_name}.{to_camel_case(python_name)}"
+        return not self.options.hidden.isdisjoint({name, name.removesuffix("Raw")})
 
 
 def _is_one_of(kind: object, info: object) -> bool | None:

@@ -19,7 +19,7 @@ _NAME = "semanticNonNull"
 DEFINITION = build_schema(
     f""""The field is null only beside an error at its path. Level 1: the items of its list."
     directive @{_NAME}(levels: [Int!] = [0]) on FIELD_DEFINITION"""
-).get_directive(_NAME)
+).directives[0]
 
 _LATER = "FormSubmissionId ProjectId SaleId Sentiment SentimentConfidence TicketTypeId TimeSpent"
 NOT_ALWAYS_SENT = {f"Ticket.{name}" for name in (*_LATER.split(), "CustId")} | {

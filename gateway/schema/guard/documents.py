@@ -76,9 +76,9 @@ def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
         if is_known():
             known[key] = strangers[key], claimed_owner()
             if len(known) > _MOST_DOCUMENTS:
-                owners = {one: owner for one, (_, owner) in known.items()}
-                ((most, brought),) = Counter(owners.values()).most_common(1)
-                del known[next(one for one in known if brought <= _SHARE or owners[one] == most)]
+                ((most, brought),) = Counter(owner for _, owner in known.values()).most_common(1)
+                owners = ((one, owner) for one, (_, owner) in known.items())
+                del known[next(one for one, owner in owners if brought <= _SHARE or owner == most)]
         return strangers[key]
 
     return find
