@@ -291,6 +291,26 @@ async def test_usr2_after_sigterm_hurries_a_worker() -> None:
         assert (worker.is_hurried, worker.force_exit) == (is_hurried, False)
 
 
+async def test_signals_may_come_faster_than_they_are_handled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a reload for each of them, the server would not come to its end."""
+    handled: list[int] = []
+
+    def handle(self: GatewayServer, number: int) -> None:
+        handled.append(number)
+        self._signals += [number] * 3
+
+    monkeypatch.setattr(GatewayServer, "_handle", handle)
+    server = GatewayServer(uvicorn.Config("nothing", log_config=None))
+    server._signals += [signal.SIGHUP] * 100
+
+    for tick in range(3):
+        await server.on_tick(tick)
+
+    assert handled == [signal.SIGHUP] * 3
+
+
 async def test_a_sigterm_during_a_check_of_the_supervisor_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
