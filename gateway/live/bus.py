@@ -104,6 +104,7 @@ class Bus:
             await self.channel.aclose()
 
     def _take(self, data: bytes | None) -> None:
+        """Deliver a message; None: the subscription has begun, and news may have been lost."""
         if data is None:
             self.receives_all = True
             self.deliver(None)

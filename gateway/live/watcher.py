@@ -83,9 +83,11 @@ class Watcher:
     async def _catch_up(self) -> None:
         """Use what the caller's queries saw since the last poll: newer sessions, or a rejection."""
         state, rejected_ns = self._state, self.source.rejected_ns(self.caller)
-        # Past its TTL a snapshot replaces an older state only: otherwise a better one will come.
-        fresh, can_be_old = self.source.peek(self.key), state and self._error is None
-        cached = self.source.cache.peek(self.key) if can_be_old else fresh and fresh.snapshot
+        if state and self._error is None:
+            cached = self.source.cache.peek(self.key)  # even past its TTL, it may be newer
+        else:
+            fresh = self.source.peek(self.key)
+            cached = fresh and fresh.snapshot
         since_ns = state.snapshot.as_of.fetched_ns if state else 0
         if cached and cached.as_of.fetched_ns > since_ns and cached.requested_ns > rejected_ns:
             await self._take(cached)

@@ -46,7 +46,7 @@ class Client(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Tenant:
-    """A running tenant at one address, with its client."""
+    """A running tenant at one address, with its client; times are by `TenantCalls.clock`."""
 
     state: TenantState
     client: Client
@@ -185,12 +185,14 @@ class TenantCalls:
                 del self._running[tenant]
                 await last.leave()
             return exc
-        known = replaced = self._running.get(tenant)
-        if known is None or known.state.url != state.url:
-            if known is None and len(self._running) >= self._running.maxsize:
-                _, replaced = self._running.popitem()
-            known = self._running[tenant] = Tenant(state, self.client_for(state.url))
-        known.renew(state, self.clock())
-        if replaced not in {None, known}:
-            await replaced.leave()
-        return known
+        last = self._running.get(tenant)
+        if last is not None and last.state.url == state.url:
+            last.renew(state, self.clock())
+            return last
+        if last is None and len(self._running) >= self._running.maxsize:
+            _, last = self._running.popitem()
+        made = self._running[tenant] = Tenant(state, self.client_for(state.url))
+        made.renew(state, self.clock())
+        if last is not None:
+            await last.leave()
+        return made

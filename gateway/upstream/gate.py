@@ -89,11 +89,11 @@ class Gate:
     def _make_room(self, share: str) -> None:
         longest = max(self._queues, key=lambda name: len(self._queues[name]), default=share)
         error = UpstreamUnavailableError(self._refusal, retry_after_s=1, call_was_made=False)
-        are_strangers = longest == STRANGERS
         mine, most = (len(self._queues.get(name, ())) for name in (share, longest))
-        if most <= mine + 1 and not (are_strangers and share == longest and mine):
+        replaces_own = mine and share == longest == STRANGERS
+        if most <= mine + 1 and not replaces_own:  # the shares would only change places
             raise error
-        turn = self._queues[longest][0 if are_strangers else -1]
+        turn = self._queues[longest][0 if longest == STRANGERS else -1]
         self._leave(longest, turn)
         if not turn.done():  # not cancelled
             turn.set_exception(error)
