@@ -114,8 +114,8 @@ HEADERS = (
 
 def names(use: Use, *, has_tenants: bool = True) -> list[str]:
     """Return the names of the headers with a use; `X-Tenant` only where there are tenants."""
-    without = Use(0) if has_tenants else Use.TENANT
-    return [name for name, uses, _ in HEADERS if use in uses and not uses & without]
+    used = [(name, uses) for name, uses, _ in HEADERS if use in uses]
+    return [name for name, uses in used if has_tenants or Use.TENANT not in uses]
 
 
 def _raw(use: Use) -> frozenset[bytes]:

@@ -24,7 +24,7 @@ class Edge:
     """Whether the server may send cached answers itself; tracing would miss them."""
 
     def sheds(self, scope: Scope) -> bool:
-        """Return whether to answer 503 without calling the application.
+        """Return whether to answer 503 without calling the application; count it then.
 
         A request with an Origin goes to the application, whose 503 has CORS headers.
         """

@@ -147,9 +147,9 @@ class _Exchange:
             finally:
                 self._record.operation = BATCH
         if isinstance(read, GatewayError):
-            if read.http_status != 200 or not self._accepts_only_streams:
-                raise read
-            return self._stream(_only(refusal(read)))
+            if read.http_status == 200 and self._accepts_only_streams:  # an unknown hash
+                return self._stream(_only(refusal(read)))
+            raise read
         self._begin(read)
         if self._is_streamed(read):
             return self._stream(self._graphql.engine.stream(read, self._context), read)

@@ -119,15 +119,14 @@ class Door:
             for header in headers
             if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
         ]
-        max_age_s = max_age_of(headers) if self.heeds_cache_control else None
         return RequestHead(
-            self.access(path, headers),
-            max_age_s,
-            b"\n".join([b"%d" % self.reloads, *shaping]),
-            client_of(headers),
-            path,
-            headers,
-            sent_id_of(headers),
+            access=self.access(path, headers),
+            max_age_s=max_age_of(headers) if self.heeds_cache_control else None,
+            shaping=b"\n".join([b"%d" % self.reloads, *shaping]),
+            client=client_of(headers),
+            path=path,
+            headers=headers,
+            sent_id=sent_id_of(headers),
         )
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:

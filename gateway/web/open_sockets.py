@@ -105,8 +105,9 @@ class OpenSockets:
         """
         running = self._running.setdefault(caller, [])
         one = operation.document, operation.variables_bytes // 1_000 * 1_000
-        texts = [document.text for document in {document for document, _ in (*running, one)}]
-        if running and sum(map(len, texts)) + sum(n for _, n in (*running, one)) > _LONGEST_TEXTS:
+        documents, sizes = zip(*running, one, strict=True)
+        length = sum(len(document.text) for document in {*documents}) + sum(sizes)
+        if running and length > _LONGEST_TEXTS:
             raise TooManyOpenError(
                 "The different queries that run on one user's sockets and streams, and their "
                 f"variables, may have {_LONGEST_TEXTS} characters together."

@@ -114,12 +114,14 @@ async def _represented(scope: Scope, start: Message, body: bytes) -> bytes:
     coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST])
     if coding is None and not is_tagged:
         return body
-    headers = MutableHeaders(raw=start["headers"])
+    headers = MutableHeaders(raw=start["headers"])  # writes to `start`
     if coding and _is_compressible(headers, body):
         body = await _compress(body, coding)
         headers.update({"Content-Encoding": coding, "Content-Length": str(len(body))})
     known = sent.get(b"if-none-match", b"").decode("latin-1")
-    return b"" if is_tagged and await _tag_or_make_304(start, headers, body, known) else body
+    if is_tagged and await _tag_or_make_304(start, headers, body, known):
+        return b""
+    return body
 
 
 def _is_compressible(headers: MutableHeaders, body: bytes) -> bool:

@@ -50,7 +50,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     """
     whole = inbound_of(request.scope).body
     declared = request.headers.get("content-length", "") if whole is None else f"{len(whole)}"
-    if declared.isdecimal() and int(declared[:20]) > max_bytes:
+    if declared.isdecimal() and int(declared[:20]) > max_bytes:  # int() limits the digits
         raise _too_large(max_bytes, declared[:20])
     if whole is not None:
         await REQUESTS.spend(len(whole) // BYTES_PER_STEP)
