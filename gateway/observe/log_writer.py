@@ -75,6 +75,7 @@ class LogWriter:
         data, written = b"\n" * self._is_mid_line + data, 0
         try:
             while written < len(data):
+                # As many whole lines as Linux does not mix, or else one longer line.
                 ends = data.rfind(b"\n", written, written + _PIPE_BUF), data.find(b"\n", written)
                 try:
                     written += os.write(self.fd, data[written : max(ends) + 1 or None])

@@ -60,13 +60,15 @@ class FastLaneProtocol(OneWriteProtocol):
         if data == self._last_request and self._answer_again():
             return
         self._last_request = b""
-        begun, was_between = self.requests_begun, self.requests_begun == self._begun_when_complete
+        begun = self.requests_begun
+        was_between = begun == self._begun_when_complete
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
         if self._held is not None:
             self._release(self._held)
-        elif was_between and self.requests_begun == self._begun_when_complete == begun + 1:
+        elif was_between and begun + 1 == self.requests_begun == self._begun_when_complete:
+            # The data is one whole request, and nothing else.
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
             if cycle is not None and cycle.response_complete and len(data) <= MOST_IDLE_BYTES:
                 self._last_request = data

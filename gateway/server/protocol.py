@@ -50,12 +50,12 @@ class GatewayProtocol(FastLaneProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on with the request, unless its head is read again."""
-        is_asked = self.parser.should_upgrade()
-        if is_asked:  # one list in several lines (RFC 9110, section 5.3): uvicorn reads the last
+        is_upgrade = self.parser.should_upgrade()
+        if is_upgrade:  # one list in several lines (RFC 9110, section 5.3): uvicorn reads the last
             values = [value for name, value in self.headers if name == b"connection"]
             self.headers[:] = [header for header in self.headers if header[0] != b"connection"]
             self.headers.append((b"connection", b",".join(values)[: LONGEST + 1]))
-        self._is_read_again = is_asked and not self._should_upgrade()
+        self._is_read_again = is_upgrade and not self._should_upgrade()
         if not self._is_read_again:
             super().on_headers_complete()
 
