@@ -111,16 +111,12 @@ def _by_password(encoded: str) -> DemoUser | None:
         login, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
         return None
-    for user in DEMO_USERS:
-        if (user.login, user.password) == (login, password):
-            return user
-    return None
+    known = (user for user in DEMO_USERS if (user.login, user.password) == (login, password))
+    return next(known, None)
 
 
 def _by_session(xsrf: str, cookie: str) -> DemoUser | None:
     pairs = (pair.strip().partition("=") for pair in cookie.split(";"))
     session = next((value for name, _, value in pairs if name == SESSION_COOKIE), "")
-    for user in DEMO_USERS:
-        if (user.xsrf, user.session_cookie) == (xsrf, session):
-            return user
-    return None
+    known = (user for user in DEMO_USERS if (user.xsrf, user.session_cookie) == (xsrf, session))
+    return next(known, None)

@@ -56,8 +56,8 @@ class EventHandler(logging.StreamHandler[TextIO]):
         if record.exc_info:
             event["exception"] = _tracebacks.formatException(record.exc_info)
         # JSON has no unpaired surrogates, which stand for other bytes than UTF-8 in names of files.
-        utf8 = {name: text.encode(errors="backslashreplace") for name, text in event.items()}
-        return self.line(record.levelno, {name: text.decode() for name, text in utf8.items()})
+        utf8 = {k: text.encode(errors="backslashreplace").decode() for k, text in event.items()}
+        return self.line(record.levelno, utf8)
 
     def line(self, level: int, event: Mapping[str, object]) -> str:
         """Return the line for an event, with the fields of the task, the level, and the time."""

@@ -80,10 +80,9 @@ def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[s
         texts = {
             "flag": flags.get(name, flags.get(f"{name}_file")),
             **{key: os.environ.get(key) or None for key in variables},
+            "default": default,
         }
-        source, text = next(
-            (item for item in texts.items() if item[1] is not None), ("default", default)
-        )
+        source, text = next(item for item in texts.items() if item[1] is not None)
         value = getattr(settings, name)
         if isinstance(value, SecretStr) and source != "default":
             text = public_part(value.get_secret_value()) if name == "cache_url" else _MASK
