@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PATIENCE_S = 10
 
@@ -20,6 +21,22 @@ async def settle() -> None:
     """Let every task run until it waits."""
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+@contextmanager
+def counted_turns() -> Iterator[Callable[[], int]]:
+    """Count how often another task gets its turn in the block; yield a function with the count."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    yield lambda: turns
+    counting.cancel()
 
 
 def until_soon(holds: Callable[[], object], patience_s: int = PATIENCE_S) -> None:

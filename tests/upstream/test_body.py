@@ -1,6 +1,5 @@
 """Reading a body: only if it may be JSON, decompressed, and never past its limit."""
 
-import asyncio
 import gzip
 import itertools
 import random
@@ -14,6 +13,7 @@ import pytest
 
 from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
 from gateway.upstream.body import read_body
+from tests.waiting import counted_turns
 
 TEXT = b'[{"ChatSessionId": 1}]' * 40
 MEBIBYTE = 2**20
@@ -160,7 +160,7 @@ class TestTheLimit:
     async def test_a_body_of_exactly_the_limit_is_read(
         self, encoding: str | None, sent: bytes
     ) -> None:
-        """A body of exactly the limit is read."""
+        """The limit is the largest size that is accepted."""
         assert await read(sent, encoding, max_bytes=len(TEXT)) == TEXT
 
     async def test_one_byte_more_is_refused(self, encoding: str | None, sent: bytes) -> None:
@@ -181,7 +181,7 @@ async def test_a_too_large_content_length_is_refused_unread(length: int) -> None
 
 @pytest.mark.parametrize("length", ["-1", "many", "1,1", ""])
 async def test_an_invalid_content_length_is_refused(length: str) -> None:
-    """An invalid Content-Length is refused."""
+    """The size is unknown, so the limit could not be checked in advance."""
     with pytest.raises(UpstreamBadResponseError):
         await read(TEXT, length=length)
 
@@ -317,16 +317,7 @@ async def test_other_tasks_run_while_a_body_is_read(
     pieces: list[bytes], encoding: str | None
 ) -> None:
     """Other tasks run even if all of the body had arrived before it is read."""
-    turns = 0
+    with counted_turns() as turns:
+        await read(Chunks(pieces), encoding, max_bytes=16 * MEBIBYTE)
 
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await read(Chunks(pieces), encoding, max_bytes=16 * MEBIBYTE)
-    counting.cancel()
-
-    assert turns >= 16
+    assert turns() >= 16

@@ -1,6 +1,5 @@
 """The compression of answers."""
 
-import asyncio
 import gzip
 import random
 
@@ -11,6 +10,7 @@ import zstandard
 from starlette.responses import Response
 
 from gateway.web.middleware.representation import Representation
+from tests.waiting import counted_turns
 
 MEBIBYTE = random.Random(1).randbytes(2**19).hex().encode()
 READERS = {
@@ -23,27 +23,17 @@ READERS = {
 @pytest.mark.parametrize("coding", ["identity", *READERS])
 async def test_other_tasks_run_while_a_long_answer_is_compressed_or_tagged(coding: str) -> None:
     """A long answer is processed in pieces, and sent as one body with its length."""
-    turns, is_sent = 0, False
-
-    async def count_turns() -> None:
-        nonlocal turns
-        while not is_sent:
-            turns += 1
-            await asyncio.sleep(0)
-
     app = Representation(Response(MEBIBYTE, media_type="application/json"))
-    other = asyncio.create_task(count_turns())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         url, headers = "http://gateway/", {"Accept-Encoding": coding}
-        async with client.stream("GET", url, headers=headers) as answer:
-            body = b"".join([piece async for piece in answer.aiter_raw()])
-    is_sent = True
-    await other
+        with counted_turns() as turns:
+            async with client.stream("GET", url, headers=headers) as answer:
+                body = b"".join([piece async for piece in answer.aiter_raw()])
 
     assert READERS.get(coding, bytes)(body) == MEBIBYTE
     assert answer.headers.get("content-encoding", "identity") == coding
     assert answer.headers["content-length"] == str(len(body))
-    assert turns >= 7
+    assert turns() >= 7
 
 
 @pytest.mark.parametrize("coding", ["identity", *READERS])

@@ -16,6 +16,7 @@ from gateway.schema.engine import Answer, Engine
 from gateway.sessions import source
 from gateway.web.websocket import connection
 from tests.support import CREDENTIALS, Gateway, RestSide
+from tests.waiting import counted_turns
 from tests.web.asking import Socket, connected, connected_to
 
 WATCH = "subscription { chatSessions { chatSessionId } }"
@@ -48,24 +49,15 @@ async def test_the_operations_past_the_limit_are_refused(
 )
 async def test_other_tasks_run_after_each_message(rest: RestSide, message: Any) -> None:
     """Other tasks run after each message, also if many messages arrive at once."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     async with connected(rest, CREDENTIALS) as socket:
         await socket.log_in()
         for _ in range(100):
             socket.send_json(message)
         socket.send_json({"type": "unknown"})
-        counting = asyncio.create_task(count())
-        await socket.until("websocket.close")
-        counting.cancel()
+        with counted_turns() as turns:
+            await socket.until("websocket.close")
 
-    assert turns >= 100
+    assert turns() >= 100
 
 
 async def test_a_cancelled_operation_does_not_end_the_next_one_with_its_id(
