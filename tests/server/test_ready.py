@@ -258,7 +258,7 @@ def test_a_cached_answer_is_logged(rest: RestSide) -> None:
 
 
 def test_without_a_cache_every_request_reaches_the_application(rest: RestSide) -> None:
-    """Without a cache every request reaches the application."""
+    """With a TTL of 0 the server has nothing to send by itself."""
     with gateway_over(rest, cache_ttl=0) as opened:
         for _ in range(2):
             assert opened.ask(request())[2] == answer_for("a")

@@ -142,7 +142,7 @@ async def test_an_entry_in_another_format_is_not_read(
 
 
 async def test_a_forgotten_entry_is_gone_for_all_processes(remote: Remote) -> None:
-    """A forgotten entry is gone for all processes."""
+    """A caller that SuperOffice rejects gets no old answer from any of them."""
     shared = process_over(remote)
     await shared.put(KEY, b"sessions", ttl_s=5)
 

@@ -50,7 +50,7 @@ async def test_many_waiters_share_one_call() -> None:
 
 
 async def test_each_key_has_its_own_call() -> None:
-    """Each key has its own call."""
+    """A caller never gets the result of another one."""
     flights, call = Flights[str](), Call()
     call.may_end.set()
 

@@ -62,7 +62,7 @@ async def test_calls_up_to_the_slots_run(calls: Calls) -> None:
 
 
 async def test_a_free_slot_is_taken_without_a_turn_of_the_event_loop() -> None:
-    """A free slot is taken without a turn of the event loop."""
+    """Otherwise each call would wait behind all other tasks that can run."""
     gate = Gate(slots=1, queue=0)
     coroutine = gate.slot("a").__aenter__()
 

@@ -78,7 +78,7 @@ async def test_an_empty_array_is_read_and_cached() -> None:
 
 
 async def test_a_body_of_exactly_the_limit_is_read() -> None:
-    """A body of exactly the limit is read."""
+    """The setting is about the body alone, without its head."""
     async with faulty_rest() as rest, gateway_to(rest.url, max_upstream_bytes=len(BODY)) as gateway:
         response = await ask(gateway)
 

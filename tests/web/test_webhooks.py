@@ -236,7 +236,7 @@ async def test_a_body_larger_than_any_webhook_gets_413(gateway: Gateway) -> None
 
 
 async def test_any_method_other_than_post_gets_405(gateway: Gateway) -> None:
-    """Any method other than POST gets 405."""
+    """`Allow` names POST (RFC 9110, section 15.5.6)."""
     response = await gateway.http.get(PATH)
 
     assert (response.status_code, response.headers["allow"]) == (405, "POST")

@@ -271,7 +271,7 @@ async def test_variables_in_a_url_are_json(gateway: Gateway) -> None:
 
 
 async def test_empty_parameters_in_a_url_count_as_missing(gateway: Gateway) -> None:
-    """Empty parameters in a URL count as missing."""
+    """Some clients send every parameter, even without a value."""
     answer = await get(gateway, "{ __typename }", variables="", extensions="", operationName="")
 
     assert answer.json() == TYPENAME

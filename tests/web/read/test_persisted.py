@@ -307,7 +307,7 @@ async def test_a_trusted_document_is_found_by_any_id_field_or_its_text(
 async def test_a_trusted_document_is_found_by_documentid_in_a_url(
     rest: RestSide, manifest: Path
 ) -> None:
-    """A trusted document is found by `documentId` in a URL."""
+    """By GET, browsers can cache its answer."""
     async with gateway_over(rest, trusted_documents=manifest) as gateway:
         params = {"documentId": "q1"}
         answer = await gateway.http.get("/graphql", params=params, headers=CREDENTIALS)

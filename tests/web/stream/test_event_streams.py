@@ -230,7 +230,7 @@ def test_an_unknown_document_is_an_event_for_clients_that_accept_only_streams(
 
 
 def test_an_invalid_request_gets_400_and_no_stream(url: str) -> None:
-    """An invalid request gets 400 and no stream."""
+    """It is refused before a stream begins, so the answer has its status."""
     answer = httpx.post(url, json={}, headers={**CREDENTIALS, "Accept": STREAM})
 
     assert answer.status_code == 400

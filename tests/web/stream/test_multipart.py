@@ -111,7 +111,7 @@ def test_other_multipart_types_get_406(url: str) -> None:
 def test_a_bug_ends_a_stream_with_a_masked_error(
     url: str, monkeypatch: pytest.MonkeyPatch, accept: str
 ) -> None:
-    """A bug ends a stream with a masked error."""
+    """The text of an exception may hold customers' data."""
 
     async def broken(self: Engine, *args: Any) -> Any:
         yield Answer({"data": {}})
