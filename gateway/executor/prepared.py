@@ -130,7 +130,7 @@ class Prepared:
                 found = self._projections.get(key)
                 if found is False:
                     return None
-                await REQUESTS.spend(steps)
+                await REQUESTS.spend(steps)  # many queries may convert arguments at once
                 # Before a projection is made: for a client without credentials, it raises.
                 value = await self._resolved(root, context, planner.variables)
                 if found is None:

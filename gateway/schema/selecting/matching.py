@@ -1,7 +1,7 @@
 """The filter of sessions as a function. Pure: it depends on the snapshot alone."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from strawberry.utils.str_converters import to_camel_case
 
@@ -117,13 +117,13 @@ class Filter:
         return lambda lists, rows: [r for r in rows if text in lists["search"][r]]
 
     def _during(self, name: str, wanted: DateTimeRange) -> Part:
-        start, end = (self._placed(bound) for bound in (wanted.from_, wanted.to))
-        if start and end and start[0] == end[0] and start[1] > end[1]:
+        start, end = (self._bound(text) for text in (wanted.from_, wanted.to))
+        if start and end and start.is_instant == end.is_instant and start.ns > end.ns:
             raise BadUserInputError(
                 f"`{to_camel_case(name)}.from` is later than `{to_camel_case(name)}.to`."
             )
-        kinds = {bound[0] for bound in (start, end) if bound}
-        least, most = start[1] if start else _NO_LEAST, end[1] if end else _NO_MOST
+        kinds = {bound.is_instant for bound in (start, end) if bound}
+        least, most = start.ns if start else _NO_LEAST, end.ns if end else _NO_MOST
         has_zone = self._zone is not None  # not `self` in `during`: it would be a reference cycle
         if not has_zone:
             self.reads |= {f"{name}.zoned", "when_requested.zoned"}
@@ -142,12 +142,18 @@ class Filter:
 
         return during
 
-    def _placed(self, text: str | None) -> tuple[bool, int] | None:
-        """Return whether a time is an instant, not wall time, and its nanoseconds."""
+    def _bound(self, text: str | None) -> "_Bound | None":
         if text is None:
             return None
-        zone = self._zone
-        return zone is not None or dates.has_zone(text), dates.nanoseconds(text, zone or dates.UTC)
+        is_instant = self._zone is not None or dates.has_zone(text)
+        return _Bound(is_instant, dates.nanoseconds(text, self._zone or dates.UTC))
+
+
+class _Bound(NamedTuple):
+    """A bound of a range: an instant or, without a known zone, wall time; in nanoseconds."""
+
+    is_instant: bool
+    ns: int
 
 
 def clocks_of(wanted: ChatSessionFilter | None) -> Sequence[tuple[str, int]]:
