@@ -12,7 +12,7 @@ from httptools import HttpParserUpgrade, HttpRequestParser
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
 from gateway.server.fast_lane import FastLaneProtocol
-from gateway.web.read.accept import LONGEST
+from gateway.web.read.accept import LONGEST_LIST
 
 _LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"})
 """websockets parses these slowly."""
@@ -35,7 +35,7 @@ class GatewayProtocol(FastLaneProtocol):
         """Hand the connection over to the protocol of WebSockets, which cannot read a body."""
         if any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers):
             self.send_400_response("A handshake has no body.")
-        elif any(name in _LISTS and len(value) > LONGEST for name, value in self.headers):
+        elif any(name in _LISTS and len(value) > LONGEST_LIST for name, value in self.headers):
             self.send_400_response("The handshake has a header that is too long.")
         else:
             super().handle_websocket_upgrade()
@@ -54,7 +54,7 @@ class GatewayProtocol(FastLaneProtocol):
         if is_upgrade:  # one list in several lines (RFC 9110, section 5.3): uvicorn reads the last
             values = [value for name, value in self.headers if name == b"connection"]
             self.headers[:] = [header for header in self.headers if header[0] != b"connection"]
-            self.headers.append((b"connection", b",".join(values)[: LONGEST + 1]))
+            self.headers.append((b"connection", b",".join(values)[: LONGEST_LIST + 1]))
         self._is_read_again = is_upgrade and not self._should_upgrade()
         if not self._is_read_again:
             super().on_headers_complete()

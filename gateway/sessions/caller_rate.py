@@ -32,7 +32,7 @@ class CallerRate:
         """
         now = self._clock()
         until = self._used_until.get(name, now) + self._interval_s
-        if until - now > 1 + 1e-6:
+        if until - now > 1 + 1e-6:  # the burst, and rounding errors
             message = "This user sends too many requests; slow down."
             wait_s = math.ceil(until - now - 1)
             raise UpstreamRateLimitedError(message, retry_after_s=wait_s, call_was_made=False)

@@ -29,8 +29,8 @@ _OWED_AT_ONCE = 16
 _MOST_WAITING_BYTES = 4 * 2**20
 _FORM = b"3 "  # changed whenever the format of entries changes
 TIMES = struct.Struct(">dd")
-_LARGE = 2**20
-_SMALLER = 20  # the compression ratio of sessions
+_LARGE_BYTES = 2**20
+_COMPRESSION_RATIO = 20  # of sessions
 _SHORTEST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _RETRIED_AFTER_S = 5.0
@@ -180,7 +180,7 @@ class SharedCache:
         made_s, ttl_s = TIMES.unpack_from(entry.ljust(TIMES.size))
         name, sealed = _sealed_name(key, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
-            _SMALLER * len(sealed),
+            _COMPRESSION_RATIO * len(sealed),
             lambda: unseal(sealed, key=key.secret, name=name, max_bytes=self.max_bytes),
         )
         age_s = max(0.0, now_s - made_s)
@@ -297,4 +297,4 @@ def _sealed_name(key: SharedKey, times: bytes) -> bytes:
 
 
 async def _threaded_if_large(size_bytes: int, work: Callable[[], T]) -> T:
-    return await asyncio.to_thread(work) if size_bytes > _LARGE else work()
+    return await asyncio.to_thread(work) if size_bytes > _LARGE_BYTES else work()

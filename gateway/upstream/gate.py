@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
 
-_RESERVED = 8
+_RESERVED_PART = 8
 _REFUSAL = "Too many calls wait for SuperOffice in this gateway."
 
 
@@ -26,7 +26,7 @@ class Gate:
 
     def __init__(self, *, slots: int, queue: int, refusal: str = _REFUSAL) -> None:
         self._slots = slots
-        self._reserved = slots // _RESERVED
+        self._reserved = slots // _RESERVED_PART
         self._max_waiting = queue
         self._refusal = refusal
         self._held: Counter[str] = Counter()

@@ -36,7 +36,7 @@ from gateway.web.inbound import check_tenant, inbound_of
 from gateway.web.pages.query_page import QueryPage, wants_page
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, preferred
 from gateway.web.read.cross_site import refuse_cross_site
-from gateway.web.read.request import Found, refuse_credentials_in_url
+from gateway.web.read.request import OperationOrError, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers
 from gateway.web.respond.errors import headers_and_status, refuse
 
@@ -137,7 +137,7 @@ class _Exchange:
             # Not evicted from now on: it is answered, or a stream, which is counted as a socket.
             admitted.set_waiting(True)
 
-    async def _answer(self, read: Found | list[Found]) -> Response:
+    async def _answer(self, read: OperationOrError | list[OperationOrError]) -> Response:
         """Execute what was read."""
         started = time.perf_counter()
         if isinstance(read, list):
@@ -173,7 +173,7 @@ class _Exchange:
         self._record.outcome = CANCELLED  # until it is answered
         self._record.deprecated += operation.document.deprecated
 
-    async def _execute_item(self, operation: Found) -> dict[str, Any]:
+    async def _execute_item(self, operation: OperationOrError) -> dict[str, Any]:
         """Yield to other requests, then execute an operation of a batch."""
         await asyncio.sleep(0)
         if isinstance(operation, GatewayError):

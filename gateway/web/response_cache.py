@@ -23,8 +23,8 @@ from gateway.web.inbound import Inbound, find_inbound, inbound_of
 from gateway.web.respond.caching import aging_headers
 
 _LARGEST_BODY = 64 * 2**10
-_PER_ANSWER = 4 * 2**10
-_BODY_S = 0.25
+_BYTES_PER_ANSWER = 4 * 2**10
+_BODY_TIMEOUT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def store(scope: Scope, start: Message, body: bytes) -> None:
     headers = tuple(h for h in start["headers"] if h[0] not in AGING)
     record = inbound.record.for_cache_hit(len(body))
     # A client can make the key larger than the answer.
-    size_bytes = len(body) + _PER_ANSWER + sum(map(len, key))
+    size_bytes = len(body) + _BYTES_PER_ANSWER + sum(map(len, key))
     answer = CachedAnswer(start["status"], headers, body, record)
     inbound.snapshot.attachments.add(key, answer, size_bytes)
     if isinstance(access := inbound.head.access, Access):
@@ -135,7 +135,7 @@ async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receiv
     messages: list[Message] = []
     body = bytearray()
     with suppress(TimeoutError):
-        async with asyncio.timeout(_BODY_S):
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
             while len(body) <= _LARGEST_BODY:
                 messages.append(message := await receive())
                 body += message.get("body", b"")

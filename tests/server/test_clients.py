@@ -333,7 +333,7 @@ def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
 
 def test_a_body_that_does_not_come_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """A place is taken when the body is complete: until then a request costs little."""
-    monkeypatch.setattr(response_cache, "_BODY_S", 0)
+    monkeypatch.setattr(response_cache, "_BODY_TIMEOUT_S", 0)
     rest = RestSide()
     with (
         serving(rest, max_requests=1) as gateway,

@@ -210,7 +210,7 @@ async def test_large_entries_are_sealed_in_a_thread(
     remote: Remote, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """An entry that is sealed in a thread equals one that is sealed in the event loop."""
-    monkeypatch.setattr(shared_module, "_LARGE", size)
+    monkeypatch.setattr(shared_module, "_LARGE_BYTES", size)
     shared = process_over(remote)
 
     await shared.put(KEY, b"sessions", ttl_s=5)

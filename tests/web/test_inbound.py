@@ -200,7 +200,7 @@ def test_a_body_that_arrives_after_its_head_gets_a_cached_answer(
     executed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A body that arrives separately, after its head, still gets the cached answer."""
-    monkeypatch.setattr("gateway.web.response_cache._BODY_S", 10)
+    monkeypatch.setattr("gateway.web.response_cache._BODY_TIMEOUT_S", 10)
     with running(**OURS) as url, httpx.Client(base_url=url) as http:
         answers = [post(http) for _ in range(3)]
 

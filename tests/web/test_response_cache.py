@@ -257,7 +257,7 @@ async def test_the_application_waits_for_a_missing_body(
     door: Door, monkeypatch: pytest.MonkeyPatch, *, is_begun: bool
 ) -> None:
     """The application, which can answer 408, waits for a body whose rest does not arrive."""
-    monkeypatch.setattr(response_cache, "_BODY_S", 0.01)
+    monkeypatch.setattr(response_cache, "_BODY_TIMEOUT_S", 0.01)
     parts = [{"type": "http.request", "body": b"{", "more_body": True}][:is_begun]
     bodies = []
 

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.headers import Use, names
 from gateway.settings import Settings
-from gateway.web.read.accept import LONGEST
+from gateway.web.read.accept import LONGEST_LIST
 
 
 def cross_origin(settings: Settings) -> list[Middleware]:
@@ -37,7 +37,7 @@ class _CORS(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight; a refusal names the headers and the settings."""
         sent = dict(request_headers)
-        elements = sent.pop("access-control-request-headers", "")[:LONGEST].lower().split(",")
+        elements = sent.pop("access-control-request-headers", "")[:LONGEST_LIST].lower().split(",")
         requested = [name.strip() for name in elements if name.strip()]
         if requested:  # empty elements of a list mean nothing (RFC 9110, section 5.6.1)
             sent["access-control-request-headers"] = ",".join(requested)

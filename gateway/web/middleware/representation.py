@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zstandard import ZstdCompressor
 
-from gateway.web.read.accept import LONGEST, ranges
+from gateway.web.read.accept import LONGEST_LIST, ranges
 from gateway.web.response_cache import store
 
 _CODINGS = ("br", "zstd", "gzip")
@@ -111,7 +111,7 @@ class Representation:
 async def _represented(scope: Scope, start: Message, body: bytes) -> bytes:
     """Return the body as the client wants it, and set its headers in `start`."""
     sent, is_tagged = dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
-    coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST])
+    coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST_LIST])
     if coding is None and not is_tagged:
         return body
     headers = MutableHeaders(raw=start["headers"])  # writes to `start`

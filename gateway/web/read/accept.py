@@ -11,7 +11,7 @@ HTML = "text/html"
 
 _UNWANTED = (0.0, 0)
 
-LONGEST = 1_024
+LONGEST_LIST = 1_024
 """Characters that are read of a list header; the rest is ignored."""
 
 
@@ -21,7 +21,7 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     Among equals the client's own order decides, and then the order of `offered`. Without an Accept
     header everything is accepted.
     """
-    return _preferred(accept[:LONGEST], offered)
+    return _preferred(accept[:LONGEST_LIST], offered)
 
 
 @lru_cache(256)

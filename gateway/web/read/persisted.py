@@ -25,7 +25,7 @@ from gateway.store.shared import SharedCache, SharedKey
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _STORED_S = 24 * 60 * 60.0
 _STORED_BYTES = 16 * 2**20
-_LONGEST = 100_000
+_LONGEST_TEXT = 100_000
 _SHARED_BYTES = 16 * 2**20
 """The most that a process adds to the shared cache within `_STORED_S`."""
 
@@ -96,7 +96,7 @@ class DocumentsById:
         if (text := self._texts.get(key.name)) is not None:
             return text, None
         if query is not None:
-            return query, partial(self._store, key) if len(query) <= _LONGEST else None
+            return query, partial(self._store, key) if len(query) <= _LONGEST_TEXT else None
         is_hash = len(sha256) == 64  # no other text can be stored: spare Redis the lookup
         found = await self._shared.get(key) if self._shared and is_hash else None
         if found is None:

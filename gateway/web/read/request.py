@@ -24,7 +24,7 @@ from gateway.web.read.body import read_body
 from gateway.web.read.persisted import DocumentsById
 
 T = TypeVar("T")
-Found: TypeAlias = Operation | GatewayError
+OperationOrError: TypeAlias = Operation | GatewayError
 
 _CREDENTIAL = re.compile(
     r"access_token|authorization|bearer|password|so-apptoken|soticket|ticket|token|"
@@ -62,7 +62,7 @@ class Reader:
     validated: Callable[[str], Awaitable[Document]]
     settings: Settings
 
-    async def request(self, request: Request) -> Found | list[Found]:
+    async def request(self, request: Request) -> OperationOrError | list[OperationOrError]:
         """Return the operation of an HTTP request, or those of a batch.
 
         An operation that cannot be read is replaced by its error.
@@ -71,7 +71,7 @@ class Reader:
             BadRequestError: the request is not GraphQL over HTTP, or exceeds a limit.
         """
         if request.method == "GET":
-            return await self._found(needed(_from_query(request)))
+            return await self._operation_or_error(needed(_from_query(request)))
         _check_content_type(request)
         most = self.settings.max_body_bytes
         # No variable holds the body: what follows may take long.
@@ -79,9 +79,9 @@ class Reader:
         if isinstance(parsed, list):
             return await self._batch(parsed)
         parsed = needed(parsed)
-        return await self._found(parsed)
+        return await self._operation_or_error(parsed)
 
-    async def _found(self, data: object) -> Found:
+    async def _operation_or_error(self, data: object) -> OperationOrError:
         try:
             return await self.operation(data)
         except GatewayError as exc:
@@ -113,7 +113,7 @@ class Reader:
                 del variables[undeclared]  # it would be held while a subscription runs
         return operation
 
-    async def _batch(self, parsed: list[object]) -> list[Found]:
+    async def _batch(self, parsed: list[object]) -> list[OperationOrError]:
         most = self.settings.max_batch
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
@@ -122,10 +122,10 @@ class Reader:
                 f"The batch has {len(parsed)} operations; 1 to {most} may be sent."
             )
         parsed[:] = map(needed, parsed)
-        operations: list[Found] = []
+        operations: list[OperationOrError] = []
         has_introspection = False
         for item in parsed:
-            operation = await self._found(item)
+            operation = await self._operation_or_error(item)
             if isinstance(operation, Operation) and _INTROSPECTION.search(operation.document.text):
                 if has_introspection:
                     operation = BadRequestError("Only one operation of a batch may introspect.")

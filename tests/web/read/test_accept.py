@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, LONGEST, preferred
+from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, LONGEST_LIST, preferred
 from tests.support import Gateway
 from tests.web.asking import first_error
 
@@ -96,7 +96,7 @@ async def test_an_error_before_execution_has_the_chosen_type(gateway: Gateway) -
 
 def test_only_the_start_of_a_long_header_is_read() -> None:
     """Only the start of a long Accept header is read, which bounds time and memory."""
-    many = "a/b," * LONGEST
+    many = "a/b," * LONGEST_LIST
 
     assert preferred(f"{JSON},{many}", (GRAPHQL_JSON, JSON)) == JSON
     assert preferred(f"{many},{JSON}", (GRAPHQL_JSON, JSON)) is None
