@@ -118,31 +118,40 @@ class Source:
             if cached is not None and cached.is_good_for(max_age_s, since_ns):
                 return cached
             request = _Request(caller, key, trace, max_age_s, since_ns, is_poll)
-            call = partial(self._fly, request)
-            epoch_ns = max(self.epoch_ns, since_ns)
-            fwd: Forwarded = "miss"
-            if cached is not None:
-                is_usable = cached.may_be_revalidated_later(max_age_s)
-                if is_usable and not await self._is_rejected_since(cached, caller):
-                    self.flights.start(key, call)
-                    return msgspec.structs.replace(cached, is_stale=True)
-                fwd = "request" if cached.left_s() > 0 else "stale"
-            is_joined = key in self.flights
-            try:
-                snapshot = await self.flights.join(key, call)
-            except UpstreamError as exc:
-                older = await self._stale(request, exc)
-                if older is None:
-                    raise
-                return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
-            how: How = "collapsed" if is_joined else "miss"
-            served = self._served(snapshot, "hit" if snapshot.origin == "shared" else how, fwd)
-            # The request that started the flight may have accepted an older snapshot, from another
-            # process, from before a change, or from a call that began too early for this one.
-            is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s, since_ns)
-            if not is_joined or (is_enough and snapshot.requested_ns >= epoch_ns):
+            if (served := await self._fetched(request, cached)) is not None:
                 return served
             await asyncio.sleep(0)  # a flight that has just landed could still be joined
+
+    async def _fetched(self, request: _Request, cached: Served | None) -> Served | None:
+        """Make or join a call; return its snapshot, or a stale one for as long as that is allowed.
+
+        None: the joined call was made for another request, and its snapshot is too old for this.
+        """
+        key, call = request.key, partial(self._fly, request)
+        epoch_ns = max(self.epoch_ns, request.since_ns)
+        fwd: Forwarded = "miss"
+        if cached is not None:
+            is_usable = cached.may_be_revalidated_later(request.max_age_s)
+            if is_usable and not await self._is_rejected_since(cached, request.caller):
+                self.flights.start(key, call)
+                return msgspec.structs.replace(cached, is_stale=True)
+            fwd = "request" if cached.left_s() > 0 else "stale"
+        is_joined = key in self.flights
+        try:
+            snapshot = await self.flights.join(key, call)
+        except UpstreamError as exc:
+            older = await self._stale(request, exc)
+            if older is None:
+                raise
+            return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
+        how: How = "collapsed" if is_joined else "miss"
+        served = self._served(snapshot, "hit" if snapshot.origin == "shared" else how, fwd)
+        if not is_joined:
+            return served
+        # That request may have accepted an older one: of another process, or from before a change.
+        is_young = served.is_good_for(request.max_age_s, request.since_ns)
+        is_enough = snapshot.origin == "upstream" or is_young
+        return served if is_enough and snapshot.requested_ns >= epoch_ns else None
 
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
         """Return the snapshot of a key if it is fresh and in memory, without waiting."""
