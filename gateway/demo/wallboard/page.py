@@ -12,9 +12,8 @@ from string import Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
-from gateway.web.pages.query_page import page_headers
+from gateway.web.pages.query_page import Files, page_headers
 
 _HERE = Path(__file__).parent
 
@@ -41,14 +40,5 @@ def wallboard_routes(
 
     return [
         Route("/wallboard", page),
-        Mount("/wallboard", _Files(directory=_HERE / "static")),
+        Mount("/wallboard", Files(_HERE / "static", "no-cache")),
     ]
-
-
-class _Files(StaticFiles):
-    """Files that browsers check for changes each time."""
-
-    def file_response(self, *args: object, **more: object) -> Response:
-        response = super().file_response(*args, **more)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "no-cache"
-        return response

@@ -82,15 +82,20 @@ def page_headers(style: str = "") -> dict[str, str]:
 
 def static_files() -> Mount:
     """Route to the files of the page, under a path that changes with their content."""
-    return Mount(f"/{STATIC_PATH}", _Unchanging(directory=_STATIC))
+    return Mount(f"/{STATIC_PATH}", Files(_STATIC, "public, max-age=31536000, immutable"))
 
 
-class _Unchanging(StaticFiles):
-    """Files that browsers cache forever."""
+class Files(StaticFiles):
+    """The files of a folder, with this `Cache-Control`."""
+
+    def __init__(self, directory: Path, cache_control: str) -> None:
+        super().__init__(directory=directory)
+        self._cache_control = cache_control
 
     def file_response(self, *args: Any, **more: Any) -> Response:
+        """Return the answer with a file."""
         response = super().file_response(*args, **more)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["Cache-Control"] = self._cache_control
         return response
 
 
