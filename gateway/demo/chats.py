@@ -146,16 +146,8 @@ class _Story:
             agent = self._agent.first_name if self._agent else ""
             self._message = message.format(agent=agent, customer=self._customer)
             self._message_at = self.at
-        beat = Beat(
-            self.at,
-            status,
-            self._message,
-            self._message_at,
-            self._agent,
-            self._transfer_to,
-            self._is_bot,
-        )
-        self.beats.append(beat)
+        who = self._agent, self._transfer_to, self._is_bot
+        self.beats.append(Beat(self.at, status, self._message, self._message_at, *who))
 
     def talk_to_bot(self, question: str) -> None:
         """Let the bot ask for the topic; then the session joins the queue."""

@@ -10,7 +10,7 @@ import logging
 import math
 import uuid
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,36 +44,29 @@ def signature(secret: str, body: bytes) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
 
 
+@dataclass(slots=True)
 class Webhooks:
     """Compares the desk with itself every second, and reports what has changed."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        hook: Hook,
-        *,
-        tenant: str,
-        clock: Callable[[], float],
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self._desk = desk
-        self._hook = hook
-        self._tenant = tenant
-        self._clock = clock
-        self._transport = transport
+    desk: Desk
+    hook: Hook
+    _: KW_ONLY
+    tenant: str
+    clock: Callable[[], float]
+    transport: httpx.AsyncBaseTransport | None = None
 
     async def run(self) -> None:
         """Send until cancelled."""
-        before = math.floor(self._clock())
+        before = math.floor(self.clock())
         async with (
-            httpx.AsyncClient(transport=self._transport, trust_env=False, timeout=5) as client,
+            httpx.AsyncClient(transport=self.transport, trust_env=False, timeout=5) as client,
             asyncio.TaskGroup() as sending,
         ):
             while True:
-                await asyncio.sleep(1 - self._clock() % 1)
-                now = math.floor(self._clock())
-                for event in self.events(before, now) if self._hook.url else ():
-                    sending.create_task(self._send(client, self._hook.url or "", event))
+                await asyncio.sleep(1 - self.clock() % 1)
+                now = math.floor(self.clock())
+                for event in self.events(before, now) if self.hook.url else ():
+                    sending.create_task(self._send(client, self.hook.url or "", event))
                 before = now
 
     def events(self, before: int, now: int) -> Iterator[dict[str, Any]]:
@@ -90,7 +83,7 @@ class Webhooks:
                 yield self._event("message", moment, ["lastMessage"])
 
     def _sessions(self, now: int) -> dict[int, Moment]:
-        moments = (moment for user in DEMO_USERS for moment in self._desk.moments(user, now))
+        moments = (moment for user in DEMO_USERS for moment in self.desk.moments(user, now))
         return {moment.session_id: moment for moment in moments}
 
     def _event(self, what: str, moment: Moment, changes: list[str]) -> dict[str, Any]:
@@ -102,7 +95,7 @@ class Webhooks:
             "Entity": "chatsession",
             "PrimaryKey": moment.session_id,
             "Changes": changes,
-            "ContextIdentifier": self._tenant,
+            "ContextIdentifier": self.tenant,
             "ChangedByAssociateId": agent.associate_id if agent else 0,
             "WebhookName": "demo",
         }
@@ -111,7 +104,7 @@ class Webhooks:
         body = orjson.dumps(event)
         headers = {
             "Content-Type": "application/json",
-            "X-SuperOffice-Signature": signature(self._hook.secret, body),
+            "X-SuperOffice-Signature": signature(self.hook.secret, body),
         }
         for wait_s in _WAITS_S:
             await asyncio.sleep(wait_s)

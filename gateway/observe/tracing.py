@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -191,20 +192,20 @@ def _resource() -> Resource:
     return named.merge(OTELResourceDetector().detect())
 
 
+@dataclass(slots=True)
 class _TracedRequests:
     """Wraps each request for `path` in a span, which continues the client's trace, if any."""
 
-    def __init__(self, app: ASGIApp, *, start_span: _Spans, path: str) -> None:
-        self.app = app
-        self._start_span = start_span
-        self._path = path
+    app: ASGIApp
+    start_span: _Spans
+    path: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app within the span of the request."""
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{self._path}/"):
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{self.path}/"):
             await self.app(scope, receive, send)
             return
-        route = self._path if scope["path"] == self._path else f"{self._path}/{{tenant}}"
+        route = self.path if scope["path"] == self.path else f"{self.path}/{{tenant}}"
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         attributes = {
             "http.request.method": method,
@@ -213,7 +214,7 @@ class _TracedRequests:
         }
         name = f"{'HTTP' if method == '_OTHER' else method} {route}"
         context = _W3C.extract(Headers(scope=scope))
-        with self._start_span(
+        with self.start_span(
             name, context=context, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
             trace_id = f"{span.get_span_context().trace_id:032x}"
