@@ -50,6 +50,10 @@ class Alarm:
 
     due_ns: int | None = None
 
+    def wait_s(self, now_ns: int) -> float | None:
+        """Return the seconds until it is due; 0 if it is, None if it never will be."""
+        return None if self.due_ns is None else max(0, self.due_ns - now_ns) / SECOND_NS
+
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class State:

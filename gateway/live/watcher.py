@@ -63,14 +63,12 @@ class Watcher:
             if self.failure is not None:
                 raise self.failure
             latest = self._first() if seen is None else self._state
-            due_ns = None if latest is None else alarm.due_ns
-            wait_s = None if due_ns is None else (due_ns - self.now_ns()) / SECOND_NS
-            is_due = wait_s is not None and wait_s <= 0
-            if is_due and latest is seen:
+            wait_s = alarm.wait_s(self.now_ns()) if latest else None
+            if wait_s == 0 and latest is seen:
                 await self._catch_up()
                 if self._state is not latest:
                     continue
-            if latest is not None and (latest is not seen or is_due):
+            if latest and (latest is not seen or wait_s == 0):
                 # After an error, only newer states are yielded.
                 seen = latest if isinstance(latest, State) else self._state or latest
                 alarm.due_ns = None
