@@ -1,7 +1,7 @@
 """Load shedding: past `max_requests`, answer 503 so that admitted requests keep their latency.
 
-Cached answers and WebSockets are not counted. A stream counts until its first part: it may last for
-hours.
+Cached answers and WebSockets are not counted, and a stream only until its first part. The limits on
+connections and on unsent bytes close connections instead.
 """
 
 import asyncio
