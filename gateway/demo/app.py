@@ -128,10 +128,9 @@ class _Online:
 
 
 def _tenant(request: Request) -> DemoTenant:
-    try:
-        return DEMO_TENANTS[request.path_params["tenant"]]
-    except KeyError:
-        raise HTTPException(404) from None
+    if (tenant := DEMO_TENANTS.get(request.path_params["tenant"])) is None:
+        raise HTTPException(404)
+    return tenant
 
 
 async def _refuse(request: Request, exc: Exception) -> Response:

@@ -231,8 +231,7 @@ async def _rows(
         cached.add(seen, True, _SEEN_BYTES)
         return await _projected(found, items, turns)
     if rows is None:
-        rows, size_bytes = {}, 0
-        known: Known = {}
+        rows, size_bytes, known = {}, 0, Known()
         for session in snapshot.sessions:
             made = compact(found.json(session, known))
             rows[id(session)] = orjson.Fragment(made)
