@@ -225,9 +225,9 @@ async def _rows(
     """
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
         return await _projected(found, items, turns)
-    cached, key, seen = snapshot.attachments, ("rows", found.project), ("seen", found.project)
+    cached, key = snapshot.attachments, found.project
     rows: dict[int, orjson.Fragment] | None = cached.get(key)
-    if rows is None and not cached.get(seen):
+    if rows is None and not cached.get(seen := ("seen", key)):
         cached.add(seen, True, _SEEN_BYTES)
         return await _projected(found, items, turns)
     if rows is None:
