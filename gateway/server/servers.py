@@ -7,7 +7,8 @@ import math
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import parent_process
 from types import FrameType
 from typing import Any
@@ -26,6 +27,7 @@ _TICK_S = 0.1
 _LAST_REQUESTS_S = 0.1
 """Time for the first requests of connections that were accepted just before the port closed."""
 
+_ACCEPTED_AT_ONCE = 64
 _VERBOSE_S = 300
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class GatewayServer(uvicorn.Server):
         self.shutdown_delay_s = shutdown_delay_s
         self.when_started = when_started
         self.is_hurried = False
+        self.listeners: list[socket.socket] = []
         self._signals: list[int] = []
         self._level_timer: asyncio.TimerHandle | None = None
 
@@ -88,6 +91,8 @@ class GatewayServer(uvicorn.Server):
         Raises:
             SettingsError: the application did not start.
         """
+        self.listeners = sockets or []
+        self.config.http_protocol_class = self._accepted  # type: ignore[assignment]  # its factory
         app = self.config.loaded_app
         failures: list[Exception] = []
 
@@ -124,22 +129,37 @@ class GatewayServer(uvicorn.Server):
 
         Their clients may have sent a request already, and the kernel would reset them.
         """
-        loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as waiting, contextlib.suppress(OSError):  # too many files
-            listeners = [waiting.enter_context(listener.dup()) for listener in sockets or ()]
+            listeners = [waiting.enter_context(listener.dup()) for listener in self.listeners]
             for server in self.servers:
                 server.close()  # the event loop must not accept them at the same time
-            for listener in listeners:
-                with contextlib.suppress(BlockingIOError):
-                    for _ in range(BACKLOG):
-                        accepted, _ = listener.accept()
-                        await loop.connect_accepted_socket(self._connection, accepted)
+            self._accept_waiting(listeners, BACKLOG)
         await asyncio.sleep(_LAST_REQUESTS_S)
         await super().shutdown(sockets)
 
-    def _connection(self) -> GatewayProtocol:
-        """Return a new connection, as uvicorn makes it."""
-        return GatewayProtocol(self.config, self.server_state, self.lifespan.state)
+    def _accepted(self, **parts: Any) -> GatewayProtocol:
+        """Return the protocol of a connection that uvloop has accepted; accept those that wait.
+
+        uvloop accepts one in an iteration of the event loop: beside 300 busy connections, new ones
+        would wait for seconds.
+        """
+        self._accept_waiting(self.listeners, _ACCEPTED_AT_ONCE)
+        return GatewayProtocol(**parts)
+
+    def _accept_waiting(self, listeners: Sequence[socket.socket], most: int) -> None:
+        tasks = self.server_state.tasks
+        for listener in listeners:
+            with contextlib.suppress(OSError):  # none waits, or no file is free
+                for _ in range(most):
+                    accepted, _ = listener.accept()
+                    task = asyncio.create_task(self._connect(accepted))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        protocol = partial(GatewayProtocol, self.config, self.server_state, self.lifespan.state)
+        with contextlib.suppress(OSError):  # it has been closed
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, accepted)
 
     def _handle(self, number: int) -> None:
         """Handle a signal that does not stop the server by itself."""

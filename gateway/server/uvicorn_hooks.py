@@ -46,9 +46,12 @@ _HOOKS: dict[type | ModuleType, dict[str, str]] = {
     uvicorn.Server: {
         "startup started": "an application that does not start ends the process with one line",
         "main_loop on_tick handle_exit should_exit force_exit server_state": "the drain",
-        "shutdown servers lifespan": "connections in the backlog are accepted",
+        "shutdown servers lifespan": "connections that wait are accepted",
     },
-    uvicorn.Config: {"loaded_app": "the application while it starts, and its state"},
+    uvicorn.Config: {
+        "loaded_app": "the application while it starts, and its state",
+        "http_protocol_class": "connections that wait are accepted with the first",
+    },
     Protocol: {"current_size reader events": "limits on messages"},
     http11: {"MAX_LINE_LENGTH MAX_NUM_HEADERS": "limits on handshakes"},
 }

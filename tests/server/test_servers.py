@@ -53,8 +53,7 @@ class BusyServer(GatewayServer):
         """Connect, and do not let the event loop run before the shutdown."""
         self.should_exit = True
         await super().main_loop()
-        address = self.servers[0].sockets[0].getsockname()
-        self.clients = [socket.create_connection(address, timeout=5) for _ in range(21)]
+        self.clients = clients_of(self, 21)
         _, late, stream, *others = self.clients
         stream.sendall(STREAM)
         for client in others:
@@ -82,20 +81,53 @@ def test_connections_in_the_backlog_are_answered_before_the_end(
         assert "\r\nconnection: close\r\n" in answer
 
 
-def test_a_server_without_a_free_file_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+class FloodedServer(GatewayServer):
+    """A server whose clients all connect at the same time."""
+
+    accepted = 0
+
+    async def main_loop(self) -> None:
+        """Count the connections that are open after a few iterations of the event loop."""
+        clients = clients_of(self, 50)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.accepted = len(self.server_state.connections)
+        for client in clients:
+            client.close()
+        self.should_exit = True
+        await super().main_loop()
+
+
+def test_all_waiting_connections_are_accepted_at_once() -> None:
+    """Iterations of a busy event loop take long: one connection in each would be too few."""
+    server = FloodedServer(config_of(create_app(Settings(upstream_url=UPSTREAM_URL))))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.run(sockets=[listener])
+
+    assert server.accepted == 50
+
+
+@pytest.mark.parametrize("call", ["dup", "accept"])
+def test_a_server_without_a_free_file_stops(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """Connections in the backlog are lost then, and nothing else."""
 
     def fail(listener: socket.socket) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     server = BusyServer(config_of(create_app(Settings(upstream_url=UPSTREAM_URL))))
-    monkeypatch.setattr(socket.socket, "dup", fail)
+    monkeypatch.setattr(socket.socket, call, fail)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server.run(sockets=[listener])
     for client in server.clients:
         client.close()
 
     assert server.lifespan.shutdown_event.is_set()
+
+
+def clients_of(server: GatewayServer, count: int) -> list[socket.socket]:
+    """Connect so many clients to a server."""
+    (listener,) = server.listeners
+    return [socket.create_connection(listener.getsockname(), timeout=5) for _ in range(count)]
 
 
 def text_of(client: socket.socket) -> Iterator[str]:
