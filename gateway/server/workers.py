@@ -67,8 +67,8 @@ class Workers:
         """Serve until SIGINT or SIGTERM, and until all workers have ended.
 
         Raises:
-            SettingsError: a worker ended before it served, and no other one serves: the next one
-                would fail, too.
+            SettingsError: a worker cannot start, or ended before it served, and no other one
+                serves: the next one would fail, too.
         """
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
@@ -97,16 +97,24 @@ class Workers:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        reports, sender = context.Pipe(duplex=False)
-        process = context.Process(target=self.serve, args=(self.listener, sender.send))
         # Signals reach workers that have no handler yet: Ctrl+C would end each with a traceback.
         ignored = (signal.SIGINT, *signals.HANDLED)
         before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
-        process.start()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        sender.close()  # the worker's own is the only one left: it closes when the worker ends
-        self._reports[process] = reports
+        try:
+            reports, sender = context.Pipe(duplex=False)
+            with sender:  # the worker's own is the only one left: it closes when the worker ends
+                process = context.Process(target=self.serve, args=(self.listener, sender.send))
+                process.start()
+            self._reports[process] = reports
+        except OSError as exc:  # too many processes or files, or no memory: it may not last
+            problem = f"a worker cannot be started: {exc.strerror}"
+            if not self._is_ready:
+                raise SettingsError(problem) from exc
+            logger.warning(problem)
+            self._starts_at = time.monotonic() + _PAUSE_S
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _forget(self, ended: SpawnProcess) -> None:
         if self._signals:

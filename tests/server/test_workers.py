@@ -1,6 +1,8 @@
 """The supervisor of several worker processes, without a gateway in them."""
 
+import errno
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import socket
@@ -82,6 +84,11 @@ def greet_but_killed(
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     greet(listener, report)
+
+
+def refuse(*arguments: object) -> int:
+    """Fail as the kernel does when it can make no process."""
+    raise BlockingIOError(errno.EAGAIN, "No room")
 
 
 def answering_pid(address: tuple[str, int]) -> int:
@@ -177,6 +184,30 @@ def test_a_replacement_that_is_killed_is_replaced(
     assert "ended with code -9 before it served: another one starts" in log.events[-1]["event"]
 
 
+def test_a_process_that_cannot_be_made_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room for a process, a file or memory, the other workers serve on."""
+    monkeypatch.setattr(workers, "_PAUSE_S", 0.1)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    with logged() as log:
+
+        def kill_one() -> None:
+            pids = answering_pids(listener, 2)
+            with monkeypatch.context() as patch:
+                patch.setattr(multiprocessing.util, "spawnv_passfds", refuse)
+                os.kill(max(pids), signal.SIGKILL)
+                while "cannot be started" not in log.getvalue():
+                    time.sleep(0.01)
+            answering_pids(listener, 3, pids)
+
+        thread = stop_after(kill_one)
+        Workers(greet, listener, count=2, timeout_s=10).run()
+        thread.join()
+
+    assert log.events[1]["event"] == "a worker cannot be started: No room"
+    assert {line["level"] for line in log.events} == {"warning"}
+
+
 def test_no_signal_waits_for_the_pause_before_a_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +268,20 @@ def test_workers_that_cannot_start_end_the_supervisor(serve: Any, message: str) 
 
     assert signal.getsignal(signal.SIGTERM) == before
     assert not multiprocessing.active_children()
+
+
+def test_a_first_process_that_cannot_be_made_ends_the_supervisor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reason is printed, and the signal handlers are restored."""
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", refuse)
+    listener = socket.create_server(("127.0.0.1", 0))
+    before = signal.getsignal(signal.SIGINT)
+
+    with pytest.raises(SettingsError, match=r"^a worker cannot be started: No room$"):
+        Workers(greet, listener, count=2, timeout_s=10).run()
+
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_a_failed_replacement_of_the_only_worker_ends_the_supervisor(tmp_path: Path) -> None:
