@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from types import FrameType
 
 from gateway.errors import SettingsError
@@ -101,6 +102,7 @@ class Workers:
         ignored = (signal.SIGINT, *signals.HANDLED)
         before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
         try:
+            _leave_closed_directory()
             reports, sender = context.Pipe(duplex=False)
             with sender:  # the worker's own is the only one left: it closes when the worker ends
                 process = context.Process(target=self.serve, args=(self.listener, sender.send))
@@ -168,3 +170,11 @@ class Workers:
         for process in self._reports:
             if process.is_alive():
                 os.kill(process.pid or 0, number)
+
+
+def _leave_closed_directory() -> None:
+    """Go to `/` if the working directory is removed, or closed to this user: workers enter it."""
+    try:
+        os.chdir(Path.cwd())
+    except OSError:
+        os.chdir("/")

@@ -208,6 +208,23 @@ def test_a_process_that_cannot_be_made_is_tried_again(monkeypatch: pytest.Monkey
     assert {line["level"] for line in log.events} == {"warning"}
 
 
+def test_a_removed_working_directory_stops_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release's folder may be removed while it runs; another user's may be closed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    (tmp_path / "release").mkdir()
+    monkeypatch.chdir(tmp_path / "release")
+    (tmp_path / "release").rmdir()
+
+    def wait_for_one() -> None:
+        answering_pids(listener, 1)
+
+    thread = stop_after(wait_for_one)
+    Workers(greet, listener, count=1, timeout_s=10).run()
+    thread.join()
+
+
 def test_no_signal_waits_for_the_pause_before_a_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
