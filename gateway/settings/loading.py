@@ -81,7 +81,7 @@ class LoadedSettings(BaseSettings):
         texts = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
         return [name for name, text in texts.items() if "@" in str(text) or "://" not in str(text)]
 
-    _check_text = field_validator("*", mode="before")(parse.utf8)
+    _check_text = field_validator("*", mode="before")(parse.plain)
     _check_secret = field_validator("*")(parse.trimmed)
 
 

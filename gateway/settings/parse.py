@@ -20,12 +20,15 @@ UNIX = "unix:"
 """The prefix of a unix socket's path."""
 
 
-def utf8(value: object) -> object:
-    """Check that text is UTF-8: other bytes are surrogates in it (PEP 383)."""
+def plain(value: object) -> object:
+    """Check that text is UTF-8, where other bytes are surrogates (PEP 383), and not in quotes."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     try:
-        str(value).encode()
+        text.encode()
     except UnicodeEncodeError:
         raise ValueError("it is not UTF-8") from None  # the error would quote a secret
+    if text[:1] == text[-1:] and text[:1] in ("'", '"'):  # Docker keeps those of an --env-file
+        raise ValueError("it is in quotes: remove them")
     return value
 
 
@@ -124,12 +127,10 @@ def proxies(text: str) -> frozenset[Network]:
 
 
 def trimmed(value: object) -> object:
-    """Check that a secret has no white space or quotes around it."""
+    """Check that a secret has no white space around it."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else ""
     if text != text.strip():
         raise ValueError("it begins or ends with a blank or a line break: remove that")
-    if text[:1] == text[-1:] and text[:1] in ("'", '"'):  # Docker keeps those of an --env-file
-        raise ValueError("it is in quotes: remove them")
     return value
 
 
@@ -168,10 +169,10 @@ def app_token(value: SecretStr) -> SecretStr:
 
 
 def header_value(text: str) -> str:
-    """Check a text that goes into a header."""
+    """Return a text that goes into a header, without blanks around it."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("it must be printable ASCII, as it goes into a header")
-    return text
+    return text.strip()
 
 
 def redis_url(value: SecretStr | None) -> SecretStr | None:

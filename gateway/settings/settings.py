@@ -375,7 +375,7 @@ class Settings(LoadedSettings):
                 "Neither GATEWAY_SO_TIME_ZONE with includeTZOffset nor GATEWAY_TIME_ZONE is set: "
                 "waitSeconds, idleSeconds, durationSeconds and customerAwaySeconds are null where "
                 "SuperOffice sends times without a zone, unless the caller sends SO-TimeZone; set "
-                f"GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'"
+                f"GATEWAY_SO_TIME_ZONE to {WITH_OFFSETS}"
             )
         return found
 

@@ -98,6 +98,7 @@ def test_an_example_is_no_secret(name: str) -> None:
             b"hunter2",
             "it must have at least 32 characters: `openssl rand -hex 32` prints one",
         ),
+        (b"'%b'" % (b"hunter2" * 5), "it is in quotes: remove them"),
         (b"hunter2" * 5 + b" \n", "it begins or ends with a blank or a line break: remove that"),
     ],
 )

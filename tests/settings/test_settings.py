@@ -449,6 +449,22 @@ def test_text_that_is_not_utf8_is_refused(load: Any, name: str) -> None:
     assert ("hunter2" in line) == (name not in Settings.secrets())
 
 
+@pytest.mark.parametrize(("name", "written", "_"), EVERY_SETTING)
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_text_in_quotes_is_refused(
+    load: Any, name: str, written: str, _: object, quote: str
+) -> None:
+    """Docker keeps the quotes of an --env-file: SuperOffice would not know the text."""
+    line = message(load, {name: f"{quote}{written}{quote}"})
+
+    assert "it is in quotes: remove them" in line
+
+
+def test_blanks_around_a_text_for_a_header_are_removed(load: Any) -> None:
+    """They are no part of a header's value."""
+    assert load(so_time_zone=" UTC, includeTZOffset ").so_time_zone == "UTC, includeTZOffset"
+
+
 def test_names_with_commas_are_a_json_object(load: Any) -> None:
     """Names of channels may have any characters."""
     settings = load({"topic_names": '{"10": "Support, Norway", "30": "Sales"}'})
@@ -464,7 +480,6 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
         ("webhook_secret", f"{SECRET},hunter2", "at least 16 characters"),
         ("webhook_secret", f"{SECRET},", "at least 16 characters"),
         ("webhook_secret", f'"{SECRET},hunter2{SECRET}"', "it is in quotes: remove them"),
-        ("app_token", "'hunter2'", "it is in quotes: remove them"),
         ("webhook_secret", f"{SECRET},Cust12345678=hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),

@@ -221,7 +221,7 @@ def _times(times: Sequence[str], sent: bytes | None, settings: Settings) -> Find
     header = f"SO-TimeZone: {'' if sent is None else sent.decode()}"
     base = settings.time_zone
     unused = "let SuperOffice use time zones, or set GATEWAY_TIME_ZONE alone"
-    unset = f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'"
+    unset = f"set GATEWAY_SO_TIME_ZONE to {WITH_OFFSETS}"
     meanings: tuple[tuple[bool, Level, str, str | None], ...] = (
         (not times, "ok", "no session has a time that could be checked", None),
         (all(map(has_zone, times)), "ok", f"have a zone{f', as {header}' if asked else ''}", None),
