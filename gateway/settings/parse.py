@@ -54,8 +54,9 @@ def domains(text: str) -> frozenset[str]:
 
 def origins(text: str) -> frozenset[str]:
     """Return origins, as browsers write them: in small letters, ASCII; `*` for any."""
-    problem = "an origin is a scheme and a host, with nothing after it"
-    return _matching(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", text, problem)
+    problem = "an origin is a scheme and a host in small letters, without path, default port or `*`"
+    default_port = r"http://.*:80$|https://.*:443$"
+    return _matching(rf"\*|(?!{default_port})[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", text, problem)
 
 
 def header_names(text: str) -> frozenset[str]:
