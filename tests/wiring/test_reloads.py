@@ -4,13 +4,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from graphql.language.parser import Parser
 
 from gateway import create_app
 from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.wiring.reloads import Reloads
 from tests.observe.logged import logged
-from tests.support import RestSide, running
+from tests.support import RestSide, gateway_over, running
 
 URL = "http://rest.invalid"
 
@@ -99,3 +100,16 @@ async def test_a_new_app_token_is_sent_after_a_reload(tmp_path: Path, rest: Rest
         await gateway.post("{ chatSessions { chatSessionId } }")
 
     assert [request.headers["so-apptoken"] for request in rest.requests] == ["old", "new"]
+
+
+async def test_a_reload_parses_no_document(
+    tmp_path: Path, rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All requests would wait for it, a second for a thousand trusted documents."""
+    (file := tmp_path / "documents.json").write_text('{"a": "query A { __typename }"}')
+    async with gateway_over(rest, trusted_documents=file) as gateway:
+        with logged() as log, monkeypatch.context() as patch:
+            patch.setattr(Parser, "parse_document", lambda _: pytest.fail("one was parsed"))
+            gateway.app.state.reload()
+
+    assert "GATEWAY_TRUSTED_DOCUMENTS" in log.events[0]["event"]

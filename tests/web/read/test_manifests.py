@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.web.read.manifests import read_manifests
+from gateway.web.read.manifests import names_in, read_manifests
 
 
 def write_manifest(path: Path, **documents: str) -> Path:
@@ -48,6 +48,17 @@ def test_an_id_with_two_texts_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"b\.json: the id one has another text"):
         read_manifests([one, other])
+
+
+def test_the_names_of_operations_are_found_in_any_layout() -> None:
+    """Commas and line breaks are blanks in GraphQL; fragments and fields give no name."""
+    texts = [
+        "query A($a: Int) { a }\nquery\n,B{ b }",
+        "fragment F on C{a} subscription S{ c }",
+        "{",
+    ]
+
+    assert names_in(texts) == {"A", "B", "S"}
 
 
 def test_a_folder_that_cannot_be_entered_is_an_error(
