@@ -82,6 +82,7 @@ def create_app(
     app.state.graphql = gateway.graphql  # for `gateway query`
     app.state.reload = gateway.reloads  # for our server, at SIGHUP
     app.state.edge = gateway.edge
+    app.state.document_check = gateway.document_check  # for `gateway doctor`
     # The redirect would go to the host in the request, which any client can choose.
     app.router.redirect_slashes = False
     return app

@@ -284,6 +284,23 @@ def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return Doctor(capsys)
 
 
+async def test_trusted_documents_that_cannot_run_are_a_finding(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    """The manifest may be of an older schema; doctor says nothing about a good one."""
+    manifest = tmp_path / "documents.json"
+    manifest.write_text('{"a": "{ xyzzy }", "b": "{ __typename }"}')
+    (tmp_path / "good.json").write_text('{"b": "{ __typename }"}')
+    async with faulty_rest(REFUSED) as side:
+        code, printed = await doctor.about(side.url, f"--trusted-documents={manifest}")
+        _, good = await doctor.about(side.url, f"--trusted-documents={tmp_path}/good.json")
+
+    assert code == 0
+    assert "1 of 2 trusted documents cannot run: a (Cannot query field 'xyzzy'" in printed
+    assert "/schema.graphql" in printed
+    assert " documents " not in good
+
+
 @pytest.fixture
 def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demanding]:
     """Return a function that runs a server which requires a client certificate."""

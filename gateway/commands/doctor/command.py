@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import orjson
 from pydantic import SecretStr
@@ -17,7 +18,11 @@ from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.messages import variable
 
+if TYPE_CHECKING:
+    from gateway.web.read.document_check import DocumentCheck
+
 _MASK = "********"
+_OLD_DOCUMENTS = "build them again, with the gateway's /schema.graphql"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
 
 
@@ -42,8 +47,8 @@ def _run(
     from gateway.app import create_app
 
     settings, sent = arguments.read_caller(headers, tenant, flags)
-    create_app(settings)  # if the gateway cannot start, no check is made
-    findings = asyncio.run(_examine(settings, sent, tenant or None))
+    app = create_app(settings)  # if the gateway cannot start, no check is made
+    findings = asyncio.run(_examine(settings, app.state.document_check, sent, tenant or None))
     shown = _effective(settings, flags)
     if is_json:
         report = {"settings": shown, "findings": [asdict(finding) for finding in findings]}
@@ -56,13 +61,15 @@ def _run(
 
 
 async def _examine(
-    settings: Settings, headers: Sequence[Header], tenant: str | None
+    settings: Settings, documents: "DocumentCheck", headers: Sequence[Header], tenant: str | None
 ) -> list[Finding]:
-    """Check the settings, this machine, Redis, the network and SuperOffice."""
+    """Check the settings, trusted documents, this machine, Redis, the network and SuperOffice."""
     from gateway.commands.doctor import machine, servers  # slow to import
     from gateway.upstream.transport import PooledTransport
 
     findings = [Finding("settings", "warn", text) for text in settings.warnings]
+    if settings.trusted_documents and (problem := await documents.next_problem()):
+        findings.append(Finding("documents", "warn", problem, _OLD_DOCUMENTS))
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))

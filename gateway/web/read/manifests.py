@@ -2,7 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from os.path import isdir
 from pathlib import Path
@@ -38,17 +38,21 @@ def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
         if not files:
             raise SettingsError(f"GATEWAY_TRUSTED_DOCUMENTS={path}: the folder has no *.json files")
         for file in files:
-            for name, text in read_manifest(file).items():
-                if documents.setdefault(name, text) != text:
+            for name, text in read_manifest(file):
+                if documents.setdefault(bare(name), text) != text:
                     raise SettingsError(
-                        f"GATEWAY_TRUSTED_DOCUMENTS={file}: the id {name} has another text in "
-                        "another file"
+                        f"GATEWAY_TRUSTED_DOCUMENTS={file}: the id {name} has another text, too"
                     )
     return documents
 
 
-def read_manifest(path: Path) -> dict[str, str]:
-    """Read a manifest of trusted documents: texts by id.
+def bare(name: str) -> str:
+    """Remove the prefix that the GraphQL over HTTP draft and some manifests write before a hash."""
+    return name.removeprefix("sha256:")
+
+
+def read_manifest(path: Path) -> Collection[tuple[str, str]]:
+    """Read a manifest of trusted documents: ids and texts.
 
     It is the JSON that GraphQL Code Generator and the Relay compiler write, `{"id": "text"}`, or
     Apollo's: `{"format": "apollo-persisted-query-manifest", "operations": [{"id", "body"}]}`.
@@ -61,8 +65,8 @@ def read_manifest(path: Path) -> dict[str, str]:
         json = path.read_bytes().removeprefix(BOM_UTF8)
         with suppress(msgspec.ValidationError):
             documents = msgspec.json.decode(json, type=_ApolloManifest).operations
-            return {document.id: document.body for document in documents}
-        return msgspec.json.decode(json, type=dict[str, str])
+            return [(document.id, document.body) for document in documents]
+        return msgspec.json.decode(json, type=dict[str, str]).items()
     except OSError as exc:
         raise SettingsError(f"{setting}: {exc.strerror or 'it cannot be read'}") from exc
     except msgspec.ValidationError as exc:

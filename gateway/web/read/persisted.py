@@ -21,6 +21,7 @@ from gateway.errors import (
 )
 from gateway.settings import Settings
 from gateway.store.shared import SharedCache, SharedKey
+from gateway.web.read.manifests import bare
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _STORED_S = 24 * 60 * 60.0
@@ -56,7 +57,7 @@ class DocumentsById:
 
     def trust(self, manifest: Mapping[str, str]) -> None:
         """Replace the manifest."""
-        self._manifest = {_bare(name): text for name, text in manifest.items()}
+        self._manifest = manifest
 
     async def find(
         self, query: str | None, data: Mapping[str, object], extensions: Mapping[str, object]
@@ -78,14 +79,14 @@ class DocumentsById:
         if query is not None or name is None:
             return query, None
         is_id = isinstance(name, str | int)  # converting any other type may take long
-        text = self._manifest.get(_bare(str(name))) if is_id else None
+        text = self._manifest.get(bare(str(name))) if is_id else None
         if text is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
         return text, None
 
     async def _by_hash(self, query: str | None, sha256: str) -> tuple[str, Store | None]:
-        if query is None and _bare(sha256) in self._manifest:
-            return self._manifest[_bare(sha256)], None
+        if query is None and bare(sha256) in self._manifest:
+            return self._manifest[bare(sha256)], None
         if not self._texts.maxsize:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
@@ -119,11 +120,6 @@ class DocumentsById:
 
 def _size_bytes(text: str) -> int:
     return 2 * len(text) + 200
-
-
-def _bare(name: str) -> str:
-    """Remove the prefix that the GraphQL over HTTP draft and some manifests write before a hash."""
-    return name.removeprefix("sha256:")
 
 
 def _hash(persisted: object) -> str:

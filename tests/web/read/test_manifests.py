@@ -46,8 +46,28 @@ def test_an_id_with_two_texts_is_an_error(tmp_path: Path) -> None:
     one = write_manifest(tmp_path / "a.json", one="{ a }")
     other = write_manifest(tmp_path / "b.json", one="{ b }")
 
-    with pytest.raises(SettingsError, match=r"b\.json: the id one has another text"):
+    with pytest.raises(SettingsError, match=r"b\.json: the id one has another text, too"):
         read_manifests([one, other])
+
+
+def test_an_id_with_and_without_the_prefix_of_a_hash_is_one_id(tmp_path: Path) -> None:
+    """Clients may name a document by either."""
+    path = tmp_path / "a.json"
+    path.write_text('{"one": "{ a }", "sha256:one": "{ b }"}')
+
+    with pytest.raises(SettingsError, match="the id sha256:one has another text, too"):
+        read_manifests([path])
+
+
+def test_an_id_twice_in_an_apollo_manifest_is_an_error(tmp_path: Path) -> None:
+    """A client would get the data of the other document."""
+    path = tmp_path / "a.json"
+    operations = [{"id": "one", "body": "{ a }"}, {"id": "one", "body": "{ b }"}]
+    manifest = {"format": "apollo-persisted-query-manifest", "operations": operations}
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(SettingsError, match=r"a\.json: the id one has another text, too"):
+        read_manifests([path])
 
 
 def test_the_names_of_operations_are_found_in_any_layout() -> None:
