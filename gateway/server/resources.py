@@ -7,7 +7,9 @@ import math
 import os
 import socket
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -151,9 +153,17 @@ def url_of(host: str, listener: socket.socket) -> str:
     return f"http://{address_of(host, listener.getsockname()[1])}/graphql"
 
 
-def files_needed(settings: Settings) -> int:
-    """Return the number of files that a process with these settings may have to open."""
-    return settings.max_connections + settings.upstream_connections + _OTHER_FILES
+def files_needed(settings: Settings, connections: int) -> int:
+    """Return the number of files that a process with so many connections may have to open.
+
+    Each tenant has its own connections to SuperOffice, but no client waits for two calls at a time.
+    """
+    calls = settings.upstream_connections
+    if settings.environment is not None:
+        tenants = len(settings.tenants) if settings.tenants else math.inf
+        clients = min(settings.max_requests + settings.max_sockets, connections)
+        calls = int(min(calls * tenants, max(calls, clients)))
+    return connections + calls + _OTHER_FILES
 
 
 def files_limit() -> float:
@@ -185,13 +195,13 @@ def with_fewer_connections(settings: Settings) -> Settings:
         SettingsError: it allows none.
     """
     _raise_files_limit()
-    most = files_limit()
-    fewer = settings.max_connections + most - files_needed(settings)
-    if fewer >= settings.max_connections:
+    most, needed = files_limit(), partial(files_needed, settings)
+    fewer = bisect_right(range(1, settings.max_connections + 1), most, key=needed)
+    if fewer == settings.max_connections:
         return settings
     if fewer < 1:
-        needs = f"{files_needed(settings)} may be needed: raise the limit (LimitNOFILE=, ulimit -n)"
-        raise SettingsError(f"{most} files may be open, and {needs}")
+        needs = f"{needed(settings.max_connections)} may be needed: raise the limit"
+        raise SettingsError(f"{most} files may be open, and {needs} (LimitNOFILE=, ulimit -n)")
     logger.warning("The limit of open files leaves room for %d connections: more are closed", fewer)
     return settings.model_copy(update={"max_connections": fewer})
 

@@ -34,6 +34,30 @@ def test_connections_are_limited_by_open_files(
     assert new_limits == [(most, most)]
 
 
+@pytest.mark.parametrize(
+    ("tenants", "requests", "most", "connections"),
+    [
+        ("", 1_000, 1_024, 412),  # half of the rest for clients, half for their calls
+        ("", 100, 1_024, 719),  # 100 requests and 5 sockets make all calls
+        ("", 10, 1_024, 760),  # at least those of one tenant
+        ("Cust1,Cust2", 1_000, 1_024, 696),
+        ("Cust1", 1_000, 1_024, 760),
+        ("", 1_000, 265, 1),
+        ("", 1_000, 20_000, 1_500),
+    ],
+)
+def test_each_tenant_has_its_own_connections(
+    tenants: str, requests: int, most: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without files for them, it would look as if SuperOffice could not be reached."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    limits = {"max_requests": requests, "max_sockets": 5, "max_connections": 1_500}
+    settings = Settings.load(environment="online", tenants=tenants, **limits)
+
+    assert resources.with_fewer_connections(settings).max_connections == connections
+
+
 def test_too_few_files_for_any_connection_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no file left for connections, the start fails and names the limit to raise."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 264))

@@ -48,11 +48,12 @@ def _resource(
 
 def open_files(settings: Settings) -> Finding:
     """Check that the process may open as many files as the settings can require."""
-    needed, limit = resources.files_needed(settings), resources.files_limit()
+    limit = resources.files_limit()
+    needed = resources.files_needed(settings, settings.max_connections)
     if limit < needed:
         advice = "raise the limit (LimitNOFILE=, ulimit -n), or lower GATEWAY_MAX_CONNECTIONS"
         found = f"the limit is {limit:g}, and {needed} may be needed"
-        has_room = limit - needed + settings.max_connections >= 1
+        has_room = resources.files_needed(settings, 1) <= limit
         return Finding("open files", "warn" if has_room else "fail", found, advice)
     return Finding("open files", "ok", f"{needed} may be needed, which the limit allows")
 
