@@ -109,7 +109,8 @@ def _listen_on_path(path: str) -> socket.socket:
     try:
         if Path(path).is_socket():
             with socket.socket(socket.AF_UNIX) as client:
-                if client.connect_ex(path) == 0:
+                client.setblocking(False)  # its backlog may be full
+                if client.connect_ex(path) != errno.ECONNREFUSED:
                     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             Path(path).unlink()
         elif os.path.lexists(path):  # to bind, it is in use

@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -120,6 +120,26 @@ def test_a_path_that_belongs_to_another_process_is_kept(tmp_path: Path) -> None:
         assert first.fileno() > 0
 
     assert path.read_text() == "another one's"
+
+
+@linux
+@pytest.mark.parametrize("kind", ["SOCK_DGRAM", "SOCK_SEQPACKET", "SOCK_STREAM"])
+def test_a_socket_of_another_program_is_kept(tmp_path: Path, kind: str) -> None:
+    """It may be one of systemd's or the log's, or a listener that is too busy to accept."""
+    path = tmp_path / "other.sock"
+    with socket.socket(socket.AF_UNIX, getattr(socket, kind)) as other, ExitStack() as waiting:
+        other.bind(str(path))
+        if kind != "SOCK_DGRAM":
+            other.listen(0)
+        client, is_full = waiting.enter_context(socket.socket(socket.AF_UNIX)), False
+        while kind == "SOCK_STREAM" and not is_full:
+            client.setblocking(False)
+            is_full = client.connect_ex(str(path)) != 0
+            client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+        with pytest.raises(SettingsError, match=r"other\.sock: Address already in use"):
+            listening(f"unix:{path}", 8000).__enter__()
+
+    assert path.is_socket()
 
 
 @pytest.mark.parametrize(
