@@ -140,8 +140,10 @@ def _build(
     if redis is None:
         del sys.modules["redis"]
     configure_logs(settings.log_level, settings.log_format)
-    with contextlib.suppress(SettingsError):  # a worker that starts later has the new secrets, too
-        settings = settings.reread()
+    with contextlib.suppress(SettingsError):
+        # A worker that starts later has the new secrets, too, but the same cache as the others.
+        cache = {"cache_url": settings.cache_url, "cache_secret": settings.cache_secret}
+        settings = settings.reread().model_copy(update=cache)
     try:
         return (make_app or create_app)(settings, metrics_directory=metrics_directory)
     except Exception as exc:

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -176,6 +177,26 @@ def test_each_worker_builds_its_own_app(started: list[FakeWorkers]) -> None:
     worker_settings, _, metrics_directory = workers.build.args
     assert worker_settings == settings
     assert not metrics_directory.exists()
+
+
+def test_a_worker_that_starts_later_has_the_cache_of_the_others(
+    started: list[FakeWorkers], tmp_path: Path
+) -> None:
+    """It has the secrets that a reload takes; another key of the cache would refuse cursors."""
+    names = ("app_token", "cache_secret", "cache_url")
+    files = {name: tmp_path / name for name in names}
+    for name in names:
+        files[name].write_text(f"redis://127.0.0.1/{'1' * 32}")
+    flags = {f"{name}_file": str(file) for name, file in files.items()}
+    settings = Settings.load(upstream_url="http://127.0.0.1:1", port=0, workers=2, **flags)
+    serve(settings, make_app=lambda settings, **_: settings)
+    for name in names:
+        files[name].write_text(f"redis://127.0.0.1/{'2' * 32}")
+
+    later: Any = started[0].build()
+
+    changed = {name for name in names if getattr(later, name) != getattr(settings, name)}
+    assert changed == {"app_token"}
 
 
 def test_warnings_are_logged_once(started: list[FakeWorkers]) -> None:
