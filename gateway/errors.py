@@ -2,6 +2,7 @@
 
 * GatewayError                    a message that is safe to show, a code, an HTTP status
   + SettingsError                 one line on stderr and exit code 2; at a reload, in the log
+    - CannotStartError            exit code 1: a later start may succeed
   + RequestTimeoutError           UPSTREAM_TIMEOUT, 504
   + RequestError                  the client's fault
     - BadRequestError             BAD_REQUEST, 400
@@ -67,6 +68,14 @@ class GatewayError(Exception):
 
 class SettingsError(GatewayError):
     """A setting is missing, unknown or invalid: the gateway does not start."""
+
+    exit_code = 2
+
+
+class CannotStartError(SettingsError):
+    """The gateway cannot start now, perhaps for lack of memory; no setting is at fault."""
+
+    exit_code = 1
 
 
 class RequestError(GatewayError, status=400):

@@ -77,7 +77,7 @@ def _run(argv: Sequence[str]) -> int:
         return int(run(**arguments) or 0)
     except SettingsError as exc:
         _print_error(str(exc), arguments)
-        return 2
+        return exc.exit_code
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from gateway.errors import SettingsError
+from gateway.errors import CannotStartError, SettingsError
 from gateway.observe.shared_metrics import SharedMetrics
 from gateway.settings import Settings
 from gateway.settings.parse import UNIX
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 BACKLOG = 2048
 _OTHER_FILES = 200
+_PASSING = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PASSING |= {socket.EAI_AGAIN}  # after a boot, the network comes later
 
 
 @contextlib.contextmanager
@@ -135,7 +137,7 @@ def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) 
     is_port = number == errno.EACCES and not host.startswith(UNIX)
     other = flag if is_port else flag.replace("port", "host")
     reason = "invalid host name" if isinstance(exc, UnicodeError) else exc.strerror or exc
-    return SettingsError(
+    return (CannotStartError if number in _PASSING else SettingsError)(
         f"cannot listen on {address_of(host, port)}: {reason}; give another --{other}"
     )
 

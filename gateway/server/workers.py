@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
-from gateway.errors import SettingsError
+from gateway.errors import CannotStartError, SettingsError
 from gateway.server import signals
 from gateway.server.signals import notify_systemd
 
@@ -68,8 +68,9 @@ class Workers:
         """Serve until SIGINT or SIGTERM, and until all workers have ended.
 
         Raises:
-            SettingsError: a worker cannot start, or ended before it served, and no other one
-                serves: the next one would fail, too.
+            SettingsError: a worker reported why it cannot start, and no other one serves: the next
+                one would fail, too.
+            CannotStartError: one of the first workers ended for another reason.
         """
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
@@ -111,7 +112,7 @@ class Workers:
         except OSError as exc:  # too many processes or files, or no memory: it may not last
             problem = f"a worker cannot be started: {exc.strerror}"
             if not self._is_ready:
-                raise SettingsError(problem) from exc
+                raise CannotStartError(problem) from exc
             logger.warning(problem)
             self._starts_at = time.monotonic() + _PAUSE_S
         finally:
@@ -121,15 +122,18 @@ class Workers:
     def _forget(self, ended: SpawnProcess) -> None:
         if self._signals:
             return
-        how = f"worker {ended.pid} ended with code {ended.exitcode}"
         self._read_reports()
         del self._reports[ended]
-        problem = self._reported.pop(ended, f"{how} before it served")
-        is_killed = (ended.exitcode or 0) < 0  # for lack of memory, perhaps: it may not last
-        if problem and not (self._is_ready and (is_killed or "" in self._reported.values())):
+        how = f"worker {ended.pid} ended with code {ended.exitcode}"
+        problem = self._reported.pop(ended, None)
+        if problem is None:  # it lacked memory or threads, perhaps: that may not last
+            how = f"{how} before it served"
+            if not self._is_ready:
+                raise CannotStartError(how)
+        elif problem and not (self._is_ready and "" in self._reported.values()):
             raise SettingsError(problem)
         logger.warning("%s: another one starts", problem or how)
-        self._starts_at = time.monotonic() + (_PAUSE_S if problem else 0)
+        self._starts_at = time.monotonic() + (0 if problem == "" else _PAUSE_S)
 
     def _read_reports(self) -> None:
         for process, reports in self._reports.items():

@@ -1,11 +1,13 @@
 """The unit, container, Compose file and pod in the manual are valid, as far as a test can check."""
 
 import configparser
+import errno
 import json
 import math
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ import yaml
 from gateway import Settings, create_app
 from gateway.commands.cli import main
 from gateway.server import limits
+from gateway.server.resources import files_needed
 from tests.docs.pages import ROOT, TEXTS, blocks
 from tests.support import UPSTREAM_URL, served
 from tests.test_build import SOURCES
@@ -95,7 +98,9 @@ def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
 
     service = unit["Service"]
     assert int(service["TimeoutStopSec"]) > stop_s(10)
-    assert int(service["LimitNOFILE"]) > Settings.model_fields["max_connections"].default
+    online = Settings(environment="online")
+    assert int(service["LimitNOFILE"]) >= files_needed(online, online.max_connections)
+    assert 5 * int(service["RestartSec"]) > 10  # systemd gives up after five starts in ten seconds
     assert service["KillMode"] == "mixed"
     assert shlex.split(service["ExecStart"])[1:] == ["serve"]
 
@@ -109,6 +114,29 @@ def test_an_invalid_setting_is_not_restarted(
 
     assert f"RestartPreventExitStatus={code}" in UNIT.splitlines()
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+    ],
+    ids=str,
+)
+def test_a_start_before_the_network_is_retried(
+    problem: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a boot, an address of a VPN or of DHCP comes later, and so may DNS."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(socket, "create_server", fail)
+    code = main(["serve", "--upstream-url", UPSTREAM_URL, "--host", "10.0.0.1"])
+
+    assert code == 1
+    assert f"{problem.strerror}; give another --host" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

@@ -75,14 +75,21 @@ def greet_once(file: Path, listener: socket.socket, report: Report) -> None:  # 
         greet(listener, report)
 
 
-def greet_but_killed(
-    folder: Path, listener: socket.socket, report: Report
+def end_with(code: int) -> None:  # pragma: no cover - in a process
+    """End this process: with SIGKILL for -9."""
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def greet_but_second(
+    folder: Path, code: int, listener: socket.socket, report: Report
 ) -> None:  # pragma: no cover
-    """Send the process id to each client, but be killed at the second start."""
+    """Send the process id to each client, but end at the second start."""
     number = len(list(folder.iterdir()))
     (folder / str(os.getpid())).touch()
     if number == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
+        end_with(code)
     greet(listener, report)
 
 
@@ -164,10 +171,11 @@ def test_a_failed_replacement_is_retried_while_another_worker_serves(
     assert log.events[-1]["event"] == "the disk is full: another one starts"
 
 
-def test_a_replacement_that_is_killed_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [-9, 1])
+def test_a_replacement_that_ends_without_a_reason_is_replaced(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lack of memory may be over soon, though it has killed all workers."""
+    """A lack of memory or threads may be over soon, though it has ended all workers."""
     monkeypatch.setattr(workers, "_PAUSE_S", 0)
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -178,10 +186,11 @@ def test_a_replacement_that_is_killed_is_replaced(
 
     with logged() as log:
         thread = stop_after(kill_one)
-        Workers(partial(greet_but_killed, tmp_path), listener, count=1, timeout_s=10).run()
+        serve = partial(greet_but_second, tmp_path, code)
+        Workers(serve, listener, count=1, timeout_s=10).run()
         thread.join()
 
-    assert "ended with code -9 before it served: another one starts" in log.events[-1]["event"]
+    assert f"ended with code {code} before it served: another one starts" in log.events[-1]["event"]
 
 
 def test_a_process_that_cannot_be_made_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,17 +281,18 @@ def test_workers_that_do_not_end_are_killed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("serve", "message"),
-    [(fail, "the disk is full"), (crash, r"worker \d+ ended with code 7 before it served")],
+    ("serve", "message", "code"),
+    [(fail, "the disk is full", 2), (crash, r"worker \d+ ended with code 7 before it served", 1)],
 )
-def test_workers_that_cannot_start_end_the_supervisor(serve: Any, message: str) -> None:
-    """If no worker can start, the supervisor ends with the reason."""
+def test_workers_that_cannot_start_end_the_supervisor(serve: Any, message: str, code: int) -> None:
+    """If no worker can start, the supervisor ends with the reason; without one, a retry helps."""
     listener = socket.create_server(("127.0.0.1", 0))
     before = signal.getsignal(signal.SIGTERM)
 
-    with pytest.raises(SettingsError, match=f"^{message}$"):
+    with pytest.raises(SettingsError, match=f"^{message}$") as caught:
         Workers(serve, listener, count=2, timeout_s=10).run()
 
+    assert caught.value.exit_code == code
     assert signal.getsignal(signal.SIGTERM) == before
     assert not multiprocessing.active_children()
 
