@@ -121,7 +121,6 @@ class RedisCache:
 
 CHANNEL = f"{NAMESPACE}:changed"
 _SILENCE_S = 2.0
-_MOST_SILENCES = 2
 
 
 class Channel:
@@ -129,7 +128,10 @@ class Channel:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._redis = client_for(url, connect_timeout_s=timeout_s)
+        self._publisher = client_for(url, connect_timeout_s=timeout_s)
+        self._subscriber = client_for(url, connect_timeout_s=timeout_s)
+        # A retry would subscribe again unnoticed.
+        self._subscriber.set_retry(Retry(NoBackoff(), 0, supported_errors=()))
 
     async def publish(self, message: bytes) -> None:
         """Send a message to all processes that listen.
@@ -139,7 +141,7 @@ class Channel:
         """
         try:
             async with loop_timeout(self._timeout_s):
-                await self._redis.publish(CHANNEL, message)
+                await self._publisher.publish(CHANNEL, message)
         except _FAILURES as exc:
             raise ConnectionError(type(exc).__name__) from exc
 
@@ -151,20 +153,18 @@ class Channel:
             OSError: Redis fails, or answers no pings; the message is the kind of error.
         """
         try:
-            async with self._redis.pubsub() as pubsub:
-                await pubsub.subscribe(CHANNEL)
-                silences = 0
-                while silences < _MOST_SILENCES:
-                    message = await pubsub.get_message(timeout=_SILENCE_S)
-                    silences = 0 if message else silences + 1
-                    match message:
-                        case None:
+            async with self._subscriber.pubsub() as pubsub:
+                async with asyncio.timeout(2 * _SILENCE_S):
+                    await pubsub.subscribe(CHANNEL)
+                while True:
+                    async with asyncio.timeout(2 * _SILENCE_S):
+                        while not (message := await pubsub.get_message(timeout=_SILENCE_S)):
                             await pubsub.ping()
+                    match message:
                         case {"type": "subscribe"}:
                             yield None
                         case {"type": "message", "data": data}:
                             yield data
-                raise TimeoutError
         except NoPermissionError as exc:
             raise PermissionError(type(exc).__name__) from exc
         except _FAILURES as exc:
@@ -172,7 +172,8 @@ class Channel:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self._publisher.aclose()
+        await self._subscriber.aclose()
 
 
 _TRIAL_S = 2.0

@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from gateway.errors import SettingsError
+from gateway.store import redis as store
 from gateway.store.redis import Channel, client_for, try_out
+
+SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,32 @@ async def test_a_peer_that_is_not_redis_is_an_outage(reply: bytes) -> None:
             await anext(channel.messages())
         with pytest.raises(OSError):
             await try_out(url)
+        await channel.aclose()
+
+
+@pytest.mark.parametrize(
+    ("is_silent", "failure"), [(True, "TimeoutError"), (False, "ConnectionError")]
+)
+async def test_a_peer_that_accepts_and_is_silent_is_an_outage(
+    monkeypatch: pytest.MonkeyPatch, is_silent: bool, failure: str
+) -> None:
+    """A subscription never waits for it, at first or after a lost connection, without end."""
+    monkeypatch.setattr(store, "_SILENCE_S", 0.1)
+
+    def reply(commands: bytes) -> bytes:
+        nonlocal is_silent
+        if is_silent:
+            return b""
+        if b"PING" in commands:
+            is_silent = True
+            raise ConnectionResetError
+        return SUBSCRIBED if b"SUBSCRIBE" in commands else b"+OK\r\n"
+
+    async with peer(reply) as url:
+        channel = Channel(url, timeout_s=1)
+        with pytest.raises(OSError, match=failure):
+            async for message in channel.messages():
+                assert message is None
         await channel.aclose()
 
 
