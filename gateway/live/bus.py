@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LONGEST_WAY_NS = 20 * 10**6
+_BRIEF_NS = 10 * 10**9
+_SHORTEST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 60.0
 
 
 class News(msgspec.Struct, frozen=True):
@@ -70,8 +73,9 @@ class Bus:
         """Deliver the news of other processes until cancelled."""
         if self.channel is None:
             return
-        is_reported = False
+        is_reported, wait_s = False, _SHORTEST_WAIT_S
         while True:
+            began_ns = self.clock_ns()
             try:
                 async with aclosing(self.channel.messages()) as messages:
                     async for message in messages:
@@ -86,8 +90,11 @@ class Bus:
                 if self.receives_all:
                     self.receives_all = False
                     self.deliver(None)
+                    # Every subscription costs polls and log lines.
+                    is_brief = self.clock_ns() - began_ns < _BRIEF_NS
+                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S) if is_brief else _SHORTEST_WAIT_S
             # The processes must not all reconnect at the same time.
-            await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311
 
     def deliver(self, news: News | None) -> None:
         """Have the tenant's watchers poll; None: some news may have been lost, so all of them."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -144,6 +145,32 @@ async def test_other_tasks_run_between_messages() -> None:
     listening.cancel()
 
     assert len(counts) > 90
+
+
+async def test_a_connection_that_breaks_again_and_again_is_rarely_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each time costs two polls of each caller and two log lines, in the end once a minute."""
+    waits: list[float] = []
+
+    def longest(_: float, most_s: float) -> float:
+        waits.append(most_s)
+        return 0
+
+    class Flapping(Channel):
+        async def messages(self) -> AsyncGenerator[bytes | None, None]:
+            yield None
+            if len(waits) == 8:
+                bus.clock_ns = lambda: time.time_ns() + 10 * SECOND
+            raise PermissionError("NoPermissionError")
+
+    monkeypatch.setattr(random, "uniform", longest)
+    bus = RecordingBus(Flapping("redis://127.0.0.1", timeout_s=1))
+    listening = asyncio.create_task(bus.listen())
+    await until(lambda: len(waits) > 8)
+    listening.cancel()
+
+    assert waits[:9] == [2, 4, 8, 16, 32, 60, 60, 60, 1]
 
 
 @pytest.mark.parametrize(("fault", "end"), [("kill", "start"), ("pause", "resume")])
