@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from contextvars import Context
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import msgspec
 from gateway.live.watcher import Watchers
 from gateway.sessions.source import Source
 from gateway.store.keyed_cache import KeyedCache
+from gateway.store.single_flight import cancel_all
 
 if TYPE_CHECKING:
     from gateway.store.redis import Channel
@@ -25,6 +27,8 @@ _LONGEST_WAY_NS = 20 * 10**6
 _BRIEF_NS = 10 * 10**9
 _SHORTEST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
+_PUBLISHED_AGAIN_S = 0.5
+_POLLED_ANYWAY_NS = 66 * 10**9  # the longest interval of `Rhythm`, with jitter
 
 
 class News(msgspec.Struct, frozen=True):
@@ -44,8 +48,8 @@ class News(msgspec.Struct, frozen=True):
 class Bus:
     """Delivers news at once in this process, and to the others through a channel, if there is one.
 
-    A message holds the tenant and the time; one that cannot be published is lost. That does little
-    harm, since watchers also poll. Close the bus with `aclose`.
+    News that cannot be published, the latest of each tenant, is published again until all watchers
+    have polled anyway. Close the bus with `aclose`.
     """
 
     source_of: Callable[[str], Source | None]
@@ -57,17 +61,19 @@ class Bus:
     channel: "Channel | None" = None
     clock_ns: Callable[[], int] = time.time_ns
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
+    _unpublished: dict[str, News] = field(default_factory=dict)
+    _publishing: asyncio.Task[None] | None = None
 
     async def publish(self, news: News) -> None:
-        """Deliver news to every process, this one included."""
+        """Deliver news to this process at once, and to the others soon."""
         self.deliver(news)
         if self.channel is None:
             return
-        message = msgspec.json.encode(News(news.tenant, news.received_ns, self._name))
-        try:
-            await self.channel.publish(message)
-        except OSError as exc:
-            logger.debug("A webhook could not be passed on: %s", exc)
+        self._unpublished[news.tenant] = News(news.tenant, news.received_ns, self._name)
+        if self._publishing is None or self._publishing.done():
+            # A context of its own: it also publishes the news of other webhooks.
+            publishing = self._publish_all(self.channel)
+            self._publishing = asyncio.create_task(publishing, context=Context())
 
     async def listen(self) -> None:
         """Deliver the news of other processes until cancelled."""
@@ -107,8 +113,23 @@ class Bus:
     async def aclose(self) -> None:
         """Stop all watchers, and close the connections."""
         await asyncio.gather(*(watchers.close() for watchers in self.watchers_of.all()))
+        if self._publishing is not None:
+            await asyncio.wait((self._publishing,), timeout=_PUBLISHED_AGAIN_S)
+            await cancel_all((self._publishing,))
         if self.channel is not None:
             await self.channel.aclose()
+
+    async def _publish_all(self, channel: "Channel") -> None:
+        while self._unpublished:
+            tenant, news = next(iter(self._unpublished.items()))
+            del self._unpublished[tenant]
+            try:
+                await channel.publish(msgspec.json.encode(news))
+            except OSError as exc:
+                logger.debug("A webhook could not be passed on: %s", exc)
+                if self.clock_ns() - news.received_ns < _POLLED_ANYWAY_NS:
+                    self._unpublished.setdefault(tenant, news)
+                await asyncio.sleep(_PUBLISHED_AGAIN_S)
 
     def _take(self, data: bytes | None) -> None:
         """Deliver a message; None: the subscription has begun, and news may have been lost."""

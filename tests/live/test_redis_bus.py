@@ -7,9 +7,11 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 
+import msgspec
 import pytest
 import redis
 
+from gateway.live import bus as bus_module
 from gateway.live.bus import Bus, News
 from gateway.live.watcher import Watchers
 from gateway.sessions.source import Source
@@ -145,6 +147,32 @@ async def test_other_tasks_run_between_messages() -> None:
     listening.cancel()
 
     assert len(counts) > 90
+
+
+async def test_news_that_cannot_be_published_is_published_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The latest of each tenant, in turns; after a minute, all processes have polled anyway."""
+    monkeypatch.setattr(bus_module, "_PUBLISHED_AGAIN_S", 0)
+    published: list[News] = []
+
+    class Failing(Channel):
+        async def publish(self, message: bytes) -> None:
+            published.append(msgspec.json.decode(message, type=News))
+            await asyncio.sleep(0)
+            if len(published) < 4:
+                raise ConnectionError
+
+    bus = RecordingBus(Failing("redis://127.0.0.1", timeout_s=1))
+    now_ns = time.time_ns()
+    for received_ns in (now_ns, now_ns + 1):
+        for tenant in ("Cust1", "Cust2"):
+            await bus.publish(News(tenant, received_ns))
+    await bus.publish(News("Cust3", now_ns - 70 * SECOND))
+    await until(lambda: not bus._unpublished)
+
+    assert [news.tenant for news in published] == ["Cust1", "Cust2", "Cust3", "Cust1", "Cust2"]
+    assert {news.received_ns for news in published[3:]} == {now_ns + 1}
 
 
 async def test_a_connection_that_breaks_again_and_again_is_rarely_reported(
