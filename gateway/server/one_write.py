@@ -41,6 +41,8 @@ class OneWriteProtocol(LimitedProtocol):
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
         self.write_answer(*answer, is_last=not cycle.keep_alive)
+        if self.flow.write_paused:
+            self.partly_sent_bytes = len(answer[2])
         cycle.on_response()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -60,7 +62,6 @@ class OneWriteProtocol(LimitedProtocol):
                 if self._is_whole(start, message):
                     self.send_whole(cycle, (start["status"], start["headers"], body, b""))
                     return
-                await send_on(start)
             elif b"content-length" in headers and b"connection" not in headers and has_body:
                 held = message
                 return
@@ -69,7 +70,10 @@ class OneWriteProtocol(LimitedProtocol):
                 # connection. uvicorn compares each piece with the remaining length.
                 cycle.chunked_encoding = False
                 cycle.expected_content_length = len(body)
-            await send_on(message)
+            with self.waiting(len(body) if self.flow.write_paused else 0):
+                if start is not None:
+                    await send_on(start)
+                await send_on(message)
 
         async def app_in_one_write(scope: Scope, receive: Receive, _: Send) -> None:
             await app(scope, receive, send)

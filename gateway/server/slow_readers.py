@@ -1,6 +1,8 @@
 """A limit on the memory of answers that clients have not read yet."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gateway.caller import STRANGERS
@@ -19,13 +21,28 @@ class SlowReaderProtocol(asyncio.Protocol):
     edge: Edge | None = None
     """The parts of our application; None with any other one."""
 
-    waiting_bytes = 0
+    partly_sent_bytes = 0
+    """The size of the last answer, if it was not sent at once: it is held until its last byte."""
+
+    _waiting_bytes = 0
     """The size of the messages that wait until the client reads."""
 
     @property
     def unsent_bytes(self) -> int:
-        """The size of everything that the client has not read."""
-        return self.transport.get_write_buffer_size() + self.waiting_bytes
+        """The size of everything that is held until the client has read it."""
+        unsent = max(self.transport.get_write_buffer_size(), self.partly_sent_bytes)
+        return unsent + self._waiting_bytes
+
+    @contextmanager
+    def waiting(self, size_bytes: int) -> Iterator[None]:
+        """Count a message that waits in the block until the client reads."""
+        self._waiting_bytes += size_bytes
+        try:
+            if size_bytes:
+                self.count_unsent()
+            yield
+        finally:
+            self._waiting_bytes -= size_bytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find the application's limit."""
@@ -45,6 +62,7 @@ class SlowReaderProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Count the unsent bytes no longer."""
+        self.partly_sent_bytes = 0
         super().resume_writing()
         self._forget()
 

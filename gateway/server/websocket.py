@@ -103,14 +103,8 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         """Send a message, counted while it waits until the client reads."""
-        size = 0 if self.writable.is_set() else len(message.get("text") or "")
-        self.waiting_bytes += size
-        try:
-            if size:
-                self.count_unsent()
+        with self.waiting(0 if self.writable.is_set() else len(message.get("text") or "")):
             await super().send(message)
-        finally:
-            self.waiting_bytes -= size
 
     def resume_writing(self) -> None:
         """Resume reading, too: the client reads again."""

@@ -137,6 +137,17 @@ def test_messages_that_wait_for_a_slow_reader_count(app: Any, connect: Connect) 
     assert read(client, 8 * LARGE) < LARGE
 
 
+def test_a_pipelined_answer_that_waits_counts(app: Any, connect: Connect) -> None:
+    """Four answers are held: two that were sent in part, each of which is held as a whole, too."""
+    clients = [connect(2 * post("greedy")) for _ in range(2)]
+    deadline = time.monotonic() + 10
+    while not app.state.edge.unsent_limit.shed and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert app.state.edge.unsent_limit.shed == 1
+    assert sorted(read(client, 2 * LARGE) >= 2 * LARGE for client in clients) == [False, True]
+
+
 def test_answers_that_are_read_do_not_count(app: Any, connect: Connect) -> None:
     """A client may read any number of answers, one after another, and disconnect."""
     for _ in range(8):
