@@ -15,9 +15,11 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from gateway.caller import STRANGERS
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
 from gateway.server.slow_readers import SlowReaderProtocol
+from gateway.web.inbound import find_inbound
 from gateway.web.read.body import TOO_MANY_BYTES, IncompleteBytes
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
@@ -82,6 +84,8 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
 
     def _lift_limits(self) -> None:
         self._is_strangers = False
+        inbound = find_inbound(cast("Any", self.scope))
+        self._incomplete.move(inbound.owner if inbound else STRANGERS)
         self.close_timeout = _CLOSE_TIMEOUT_S
 
     def data_received(self, data: bytes) -> None:

@@ -1,16 +1,19 @@
 """Read a request's body within limits of size and time.
 
-The bytes of incomplete bodies and WebSocket messages are limited for all clients together.
+The bytes of incomplete bodies and WebSocket messages are limited for all clients together, and for
+each caller to half of that.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from gateway.caller import STRANGERS
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, UpstreamUnavailableError
-from gateway.executor.turns import REQUESTS
+from gateway.executor.turns import REQUESTS, share_of
 from gateway.web.inbound import inbound_of
 
 _TIMEOUT_S = 10
@@ -25,19 +28,31 @@ BYTES_PER_STEP = 7
 
 @dataclass(slots=True)
 class IncompleteBytes:
-    """The bytes received of one incomplete body or message."""
+    """The bytes received of one incomplete body or message, in the share of its caller."""
 
-    total: ClassVar[int] = 0
-    """The sum over all clients of this process."""
+    held: ClassVar[Counter[str]] = Counter()
+    """Those of all clients of this process, by share; a share may have half."""
 
+    share: str = STRANGERS
     _bytes: int = 0
 
     def hold(self, size: int) -> bool:
-        """Count it with this size; return False if the process holds too many bytes."""
+        """Count it with this size; return False if the share or the process holds too many."""
         size = size if size > _SMALL_BYTES else 0
-        IncompleteBytes.total += size - self._bytes
+        held = self.held
+        held[self.share] += size - self._bytes
         self._bytes = size
-        return not size or IncompleteBytes.total <= MOST_BYTES
+        is_much = held[self.share] > MOST_BYTES // 2 or held.total() > MOST_BYTES
+        if not held[self.share]:
+            del held[self.share]
+        return not (size and is_much)
+
+    def move(self, share: str) -> None:
+        """Count it in another share from now on."""
+        size = self._bytes
+        self.hold(0)
+        self.share = share
+        self.hold(size)
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
@@ -46,16 +61,17 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     Raises:
         BodyTooLargeError: it has more than `max_bytes`, by its Content-Length or by count.
         BodyTooSlowError: it took longer than ten seconds to arrive, or the client disconnected.
-        UpstreamUnavailableError: all incomplete bodies together have too many bytes.
+        UpstreamUnavailableError: all incomplete bodies, or the caller's, have too many bytes.
     """
-    whole = inbound_of(request.scope).body
+    inbound = inbound_of(request.scope)
+    whole = inbound.body
     declared = request.headers.get("content-length", "") if whole is None else f"{len(whole)}"
     if declared.isdecimal() and int(declared[:20]) > max_bytes:  # int() limits the digits
         raise _too_large(max_bytes, declared[:20])
     if whole is not None:
         await REQUESTS.spend(len(whole) // BYTES_PER_STEP)
         return whole
-    body, incomplete = bytearray(), IncompleteBytes()
+    body, incomplete = bytearray(), IncompleteBytes(share_of(inbound.owner))
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             async for chunk in request.stream():
