@@ -212,7 +212,7 @@ class Source:
     async def _fly(self, request: _Request) -> Snapshot:
         """Fetch a new snapshot, in the task of a flight."""
         IS_POLL.set(request.is_poll)
-        with self.bodies.hold():
+        with self.bodies.hold(self.owner_of(request.caller)):
             return await self._fetch_and_cache(request)
 
     async def _fetch_and_cache(self, request: _Request) -> Snapshot:

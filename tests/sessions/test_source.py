@@ -24,6 +24,7 @@ from gateway.sessions.freshness import Windows
 from gateway.sessions.snapshot import Stored, assemble
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
+from gateway.upstream.body_memory import BodyMemory
 from tests.clock import FakeClock
 
 KARI = Caller(((b"authorization", b"Basic kari"),))
@@ -597,3 +598,21 @@ async def test_a_known_key_is_not_computed_again(monkeypatch: pytest.MonkeyPatch
     hows = [(await bench.source.serve(KARI, key=key)).how for _ in range(2)]
 
     assert (hows, digests) == (["miss", "hit"], [])
+
+
+async def test_the_bodies_of_a_user_in_all_languages_are_one_share() -> None:
+    """A user who asks in many languages has no more memory for SuperOffice's bodies."""
+    shares: list[str] = []
+
+    class Bodies(BodyMemory):
+        def hold(self, share: str) -> Any:
+            shares.append(share)
+            return super().hold(share)
+
+    bench = Bench()
+    bench.source.bodies = Bodies()
+    in_german = Caller((*KARI.headers, (b"accept-language", b"de")))
+    for caller in (KARI, in_german, JONAS):
+        await bench.ask(caller)
+
+    assert shares[0] == shares[1] != shares[2]

@@ -74,12 +74,12 @@ async def test_a_running_tenant_has_its_address_and_validity() -> None:
 async def test_its_answer_does_not_count_as_part_of_a_rest_answer() -> None:
     """A refresh that a REST call has started may end after the call, whose memory is given back."""
     memory = BodyMemory(0)
-    with memory.hold():
+    with memory.hold("ada"):
         await make_room(2**18, bool)  # the free part
         refresh = asyncio.create_task(service(answering(RUNNING)).read(TENANT))
     await refresh
 
-    assert (memory.left_bytes, memory.last.locked()) == (0, False)
+    assert (memory.left_bytes, memory.unlimited) == (0, None)
 
 
 async def test_the_request_has_only_the_tenants_name() -> None:

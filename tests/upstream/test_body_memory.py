@@ -26,7 +26,7 @@ async def test_bodies_past_the_limit_are_read_one_at_a_time() -> None:
         waits[0] += 1
 
     async def read(body: Chunks) -> int:
-        with memory.hold():
+        with memory.hold("ada"):
             room = partial(make_room, on_wait=on_wait)
             response = httpx.Response(200, stream=body)
             whole = await read_body(response, max_bytes=2**20, make_room=room)
@@ -46,27 +46,77 @@ async def test_bodies_past_the_limit_are_read_one_at_a_time() -> None:
     assert await small == 4 * len(CHUNK)
     assert await asyncio.gather(*tasks) == [2**20] * 7
     assert waits[0] >= 6
-    assert (memory.left_bytes, memory.last.locked()) == (512 * KIBIBYTE, False)
+    assert (memory.left_bytes, memory.unlimited) == (512 * KIBIBYTE, None)
+
+
+async def fill(memory: BodyMemory, share: str, ends: asyncio.Event, chunks: int = 16) -> None:
+    """Hold a large body until the event."""
+    with memory.hold(share):
+        for _ in range(chunks):
+            await make_room(len(CHUNK), bool)
+        await ends.wait()
+
+
+async def test_a_caller_with_many_bodies_leaves_memory_to_others() -> None:
+    """The slow and large bodies of two callers do not delay a usual answer for another."""
+    memory, ends = BodyMemory(2**20), asyncio.Event()
+    slow = [asyncio.create_task(fill(memory, share, ends)) for share in ["ada", "bob"] * 8]
+    await settle()
+    waits: list[bool] = []
+
+    async with asyncio.timeout(5):
+        with memory.hold("eve"):
+            for _ in range(6):  # four of them are free
+                await make_room(len(CHUNK), lambda: waits.append(True))
+
+    assert not waits
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+
+    assert (memory.left_bytes, memory.unlimited) == (2**20, None)
+
+
+async def test_freed_memory_goes_to_the_caller_that_holds_the_least() -> None:
+    """A body that does not fit waits for one other body, not for all of a caller's before it."""
+    memory, never, ended = BodyMemory(2**20), asyncio.Event(), asyncio.Event()
+    ended.set()
+    half = asyncio.create_task(fill(memory, "ada", never, chunks=12))
+    await settle()
+    unlimited, *waiting = (asyncio.create_task(fill(memory, "ada", never)) for _ in range(8))
+    late = asyncio.create_task(fill(memory, "eve", ended))
+    await settle()
+    has_waited = not late.done()
+    unlimited.cancel()
+
+    async with asyncio.timeout(5):
+        await late
+
+    assert has_waited
+    for task in (half, *waiting):
+        task.cancel()
 
 
 async def test_a_highly_compressed_chunk_waits_for_memory() -> None:
     """A chunk that inflates past the limit waits in the middle, and none of it is lost."""
-    memory = BodyMemory(0)
-    text = bytes(2**20 + 1)
+    memory, text = BodyMemory(0), bytes(2**20 + 1)
     for packed in (gzip.compress(text), raw_deflate(text), gzip.compress(text) * 2):
-        await memory.last.acquire()
+        ends = asyncio.Event()
+        before = asyncio.create_task(fill(memory, "ada", ends))
+        await settle()
         stream = Chunks([packed])
         response = httpx.Response(200, headers={"Content-Encoding": "deflate"}, stream=stream)
 
         async def read(response: httpx.Response = response) -> bytes:
-            with memory.hold():
+            with memory.hold("eve"):
                 room = partial(make_room, on_wait=bool)
                 return await read_body(response, max_bytes=2**22, make_room=room)
 
         task = asyncio.create_task(read())
         await settle()
         assert not task.done()
-        memory.last.release()
+        ends.set()
+        await before
 
         assert len(await task) in {len(text), 2 * len(text)}
 
@@ -74,10 +124,11 @@ async def test_a_highly_compressed_chunk_waits_for_memory() -> None:
 async def test_a_timeout_while_waiting_for_memory_does_not_open_the_breaker() -> None:
     """The wait for memory ends with the deadline, and does not count against SuperOffice."""
     memory, rest = BodyMemory(0), Script(httpx.Response(200, content=CHUNK * 8))
-    await memory.last.acquire()
+    before = asyncio.create_task(fill(memory, "eve", asyncio.Event()))
     async with client_of(rest, timeout=0.05, breaker_failures=1, max_bytes=2**20) as client:
-        with memory.hold():
+        with memory.hold("ada"):
             error = await failed(client)
 
         assert isinstance(error, UpstreamTimeoutError)
         assert client.breaker.state == "closed"
+    before.cancel()
