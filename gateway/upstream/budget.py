@@ -3,9 +3,7 @@
 import asyncio
 import math
 from contextvars import ContextVar
-from dataclasses import replace
 
-from gateway.caller import STRANGERS
 from gateway.errors import UpstreamRateLimitedError, UpstreamUnavailableError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.gate import Gate
@@ -13,64 +11,51 @@ from gateway.upstream.gate import Gate
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is that of a live subscription, which can wait for the next poll."""
 
-_LONGEST_OF_POLL_S = 2
 _LONGEST_S = 60  # the script in Redis ignores reservations further ahead
+_AHEAD_S = 0.2  # for a reservation: two of the longest round trips to Redis
+_PER_POLL = 3
 
 
 class Budget:
     """Limits the rate at which calls begin; waiting callers take turns, as in `Gate`.
 
-    A call takes its time from the budget, and then waits for a connection. If SuperOffice stops
-    answering, many calls wait: `spread` keeps them from beginning at once when it answers again.
+    Times are reserved for the calls of the next 0.2 seconds. Live polls have turns of their own,
+    one for three of requests: while both wait, polls get between a quarter and half of the budget,
+    however many there are of either.
     """
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
-        self._begun = replace(rate, name=f"{rate.name} begun")
-        self.turns = Gate(slots=1, queue=queue)
+        slots = math.ceil(rate.per_second * _AHEAD_S)
+        self.requests = Gate(slots=slots, queue=queue)
+        self.polls = Gate(slots=math.ceil(slots / _PER_POLL), queue=queue)
         self.granted = self.refused = 0
-        self._is_known_paused = False
-        """Whether an authenticated caller has its turn, and waits for its time."""
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for a turn."""
+        return self.requests.waiting + self.polls.waiting
 
     async def take(self, share: str, *, longest_s: float) -> None:
         """Wait until a call may begin.
 
-        A poll of a live subscription waits two seconds at most, and only behind calls of
-        unauthenticated clients.
-
         Raises:
             UpstreamRateLimitedError: it may not begin within `longest_s`.
         """
-        if IS_POLL.get():
-            if self._is_known_paused or self.turns.has_known_waiting:
-                raise self._refusal(0)
-            longest_s = min(longest_s, _LONGEST_OF_POLL_S)
         now = asyncio.get_running_loop().time
         ends_at = now() + longest_s
+        turns = self.polls if IS_POLL.get() else self.requests
         try:
-            async with asyncio.timeout(longest_s), self.turns.slot(share):
+            async with asyncio.timeout(longest_s), turns.slot(share):
                 left_s = min(_LONGEST_S, max(0, ends_at - now()))
                 wait_s = await self.rate.reserve(left_s)
                 if wait_s > left_s:
                     raise self._refusal(wait_s)
                 if wait_s:
-                    self._is_known_paused = share != STRANGERS
-                    try:
-                        await asyncio.sleep(wait_s)
-                    finally:
-                        self._is_known_paused = False
+                    await asyncio.sleep(wait_s)
         except (TimeoutError, UpstreamUnavailableError) as exc:
-            raise self._refusal(self.turns.waiting / self.rate.per_second) from exc
+            raise self._refusal(turns.waiting / self.rate.per_second) from exc
         self.granted += 1
-
-    async def spread(self, *, longest_s: float) -> None:
-        """Wait until a call that has its connection may begin; raise as `take`."""
-        longest_s = min(_LONGEST_S, longest_s)
-        wait_s = await self._begun.reserve(longest_s)
-        if wait_s > longest_s:
-            raise self._refusal(wait_s)
-        if wait_s:
-            await asyncio.sleep(wait_s)
 
     def _refusal(self, wait_s: float) -> UpstreamRateLimitedError:
         self.refused += 1

@@ -125,12 +125,17 @@ class UpstreamClient:
                 raise exc from exc.__cause__  # there was no retry
 
     async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
-        if self.budget is not None:
+        # A call that waits for a connection takes its time in the budget afterwards: if SuperOffice
+        # stops answering, many wait, and must not begin at once when it answers again.
+        budget, has_time = self.budget, False
+        if budget is not None and self.gate.may_have(call.share):
             longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
-            await self.budget.take(call.share, longest_s=longest_s)
-        async with self.gate.slot(call.share):
-            if self.budget is not None:
-                await self.budget.spread(longest_s=max(0, _left_s(ends_at) - self._timeout_s / 2))
+            await budget.take(call.share, longest_s=longest_s)
+            has_time = True
+        async with self.gate.slot(call.share) as was_free:
+            if budget is not None and not (has_time and was_free):
+                longest_s = _left_s(ends_at) - self._timeout_s / 2
+                await budget.take(call.share, longest_s=longest_s)
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # Given a stream, httpx does not search for headers to add.
             request = httpx.Request(

@@ -34,31 +34,27 @@ class Gate:
         self.busy = 0
         self.waiting = 0
 
+    def may_have(self, share: str) -> bool:
+        """Return whether a share would get a slot at once."""
+        reserved = self._reserved if self._held[share] else 0
+        return self.busy < self._slots - reserved
+
     @asynccontextmanager
-    async def slot(self, share: str) -> AsyncIterator[None]:
-        """Hold a slot in the block; wait for one first if none is free.
+    async def slot(self, share: str) -> AsyncIterator[bool]:
+        """Hold a slot in the block; wait for one first if none is free; yield whether it was.
 
         Raises:
             UpstreamUnavailableError: the queue is full.
         """
         # A slot that is free while calls wait is reserved, and not for them: none is overtaken.
-        if self._may_have(share):
+        if is_free := self.may_have(share):
             self._take(share)
         else:
             await self._wait(share)
         try:
-            yield
+            yield is_free
         finally:
             self._give_back(share)
-
-    @property
-    def has_known_waiting(self) -> bool:
-        """Whether calls of authenticated clients wait."""
-        return any(name != STRANGERS for name in self._queues)
-
-    def _may_have(self, share: str) -> bool:
-        reserved = self._reserved if self._held[share] else 0
-        return self.busy < self._slots - reserved
 
     def _take(self, share: str) -> None:
         self.busy += 1
@@ -112,7 +108,7 @@ class Gate:
         # The slot goes straight to the next share, so that no new call overtakes it.
         while self._queues:
             share = min(self._queues, key=self._held.__getitem__)
-            if not self._may_have(share):
+            if not self.may_have(share):
                 return
             turn = self._queues[share][-1 if share == STRANGERS else 0]
             self._leave(share, turn)

@@ -88,7 +88,7 @@ def _of_upstream(gateway: "Gateway") -> Reads:
         "gateway_upstream_budget": of_budgets(lambda budget: budget.rate.per_second),
         "gateway_upstream_budget_used": of_budgets(lambda budget: budget.granted),
         "gateway_upstream_budget_refused": of_budgets(lambda budget: budget.refused),
-        "gateway_upstream_budget_waiting": of_budgets(lambda budget: budget.turns.waiting),
+        "gateway_upstream_budget_waiting": of_budgets(lambda budget: budget.waiting),
     }
 
 

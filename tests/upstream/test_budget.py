@@ -1,21 +1,21 @@
 """The budget of REST calls per second: calls wait, are refused, and take turns."""
 
 import asyncio
-from pathlib import Path
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
 
-from gateway.caller import STRANGERS
 from gateway.errors import UpstreamRateLimitedError
-from gateway.store.redis import RedisCache
-from gateway.store.shared import SharedCache
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
 from tests.clock import FakeClock
-from tests.store.redis_server import redis_server
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 from tests.waiting import settle
+
+NAME: ContextVar[str] = ContextVar("name")
 
 
 def budget_of(per_second: int, clock: FakeClock) -> Budget:
@@ -79,42 +79,76 @@ async def test_calls_that_waited_for_a_connection_do_not_begin_at_once(timeout_s
     assert isinstance(last, UpstreamRateLimitedError)
 
 
-async def test_these_calls_of_all_processes_do_not_begin_at_once(tmp_path: Path) -> None:
-    """Processes that share the budget also begin no more calls together."""
-    with redis_server(tmp_path) as server:
-        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, lease_wait_s=1)
-        one, other = (Budget(SharedRate("a tenant", 1, shared=cache), queue=5) for _ in range(2))
-        await one.spread(longest_s=0)
-        with pytest.raises(UpstreamRateLimitedError):
-            await other.spread(longest_s=0)
-        await cache.aclose()
+@dataclass(eq=False)
+class ManualRate(SharedRate):
+    """A rate whose reservations wait, as for a slow Redis, until the test answers them."""
+
+    asked: deque[tuple[str, asyncio.Future[float]]] = field(default_factory=deque)
+
+    async def reserve(self, longest_s: float) -> float:
+        """Wait for the test."""
+        answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.asked.append((NAME.get(), answer))
+        return await answer
+
+    async def answer_first(self) -> str:
+        """Let the call begin that asked first, and return its name."""
+        name, answer = self.asked.popleft()
+        answer.set_result(0)
+        await settle()
+        return name
 
 
-@pytest.mark.parametrize("others", [["bob"], [STRANGERS, "bob"]])
-async def test_a_live_poll_does_not_wait_for_requests(others: list[str]) -> None:
-    """A live poll is refused rather than queued, which leaves the budget to requests."""
-    budget = budget_of(1, FakeClock())
-    await budget.take("ada", longest_s=5)
-    waiting = [asyncio.create_task(budget.take(other, longest_s=5)) for other in others]
-    await asyncio.sleep(0)
-    IS_POLL.set(True)
-
-    with pytest.raises(UpstreamRateLimitedError):
-        await budget.take("eve", longest_s=5)
-    for one in waiting:
-        one.cancel()
+async def take(budget: Budget, share: str, *, is_poll: bool = False) -> None:
+    """Take a time, as a call of this share, or as its live poll."""
+    NAME.set(f"{share}'s poll" if is_poll else share)
+    IS_POLL.set(is_poll)
+    await budget.take(share, longest_s=60)
 
 
-async def test_a_live_poll_takes_turns_with_strangers() -> None:
-    """A flood of wrong credentials does not stop the subscriptions of known users."""
-    budget = Budget(SharedRate("a tenant", 10), queue=40)
-    flood = [asyncio.create_task(budget.take(STRANGERS, longest_s=5)) for _ in range(40)]
-    await asyncio.sleep(0)
-    IS_POLL.set(True)
+async def test_a_slow_redis_does_not_lower_the_rate() -> None:
+    """The calls of a second need five round trips, which may take a tenth of a second each."""
+    rate = ManualRate("a tenant", 50)
+    budget = Budget(rate, queue=50)
+    calls = [asyncio.create_task(take(budget, f"user {number}")) for number in range(50)]
+    await settle()
+    round_trips = 0
+    while rate.asked:
+        round_trips += 1
+        for _ in range(len(rate.asked)):
+            await rate.answer_first()
 
-    for _ in range(3):
-        await budget.take("ada", longest_s=5)
+    await asyncio.gather(*calls)
+    assert round_trips == 5
 
-    assert budget.granted < len(flood)
-    for one in flood:
-        one.cancel()
+
+@pytest.mark.parametrize("per_second", [1, 10, 25, 100])
+async def test_live_polls_and_requests_leave_each_other_a_part(per_second: int) -> None:
+    """While requests wait, live polls get a quarter of the budget at least, and half at most."""
+    rate = ManualRate("a tenant", per_second)
+    budget = Budget(rate, queue=200)
+    tasks = [
+        asyncio.create_task(take(budget, f"user {number}", is_poll=is_poll))
+        for is_poll in (False, True)
+        for number in range(200)
+    ]
+    await settle()
+
+    begun = [await rate.answer_first() for _ in range(160)]
+
+    assert 40 <= sum("poll" in name for name in begun) <= 80
+    for task in tasks:
+        task.cancel()
+
+
+async def test_the_live_polls_of_one_caller_delay_no_other() -> None:
+    """Live polls take turns: a caller with subscriptions in many languages has one share."""
+    rate = ManualRate("a tenant", 1)
+    budget = Budget(rate, queue=40)
+    polls = ["ada"] * 30 + ["bob"]
+    tasks = [asyncio.create_task(take(budget, share, is_poll=True)) for share in polls]
+    await settle()
+
+    assert "bob's poll" in [await rate.answer_first() for _ in range(3)]
+    for task in tasks:
+        task.cancel()

@@ -608,8 +608,8 @@ async def test_a_waiting_call_is_not_made_after_a_refusal(
         return script(request)
 
     async with client_of(rest, connections=2) as client:
-        client.budget = Budget(SharedRate("", 100), queue=5)
-        queue = client.budget.turns if is_for_rate else client.gate
+        client.budget = Budget(SharedRate("", 5), queue=5)
+        queue = client.budget.requests if is_for_rate else client.gate
         first = asyncio.create_task(failed(client))
         await settle()
         async with queue.slot("another"):
