@@ -33,6 +33,8 @@ class Breaker:
     another way is alive. A caller's failures count once in a cooldown: one caller alone opens the
     circuit only if nothing else was answered for many cooldowns. With `failures` 0 it never opens.
     `name` is for the log.
+
+    While others call, a caller whose probe failed waits as long again: its calls alone may fail.
     """
 
     failures: int
@@ -44,6 +46,9 @@ class Breaker:
     _counted_at: dict[str, float] = field(default_factory=dict)
     _open_until: float | None = None
     _probe: "Call | None" = None
+    _failed_probes: set[str] = field(default_factory=set)
+    _others_call: bool = False
+    """Whether callers without a failed probe have called since the last one failed."""
 
     @property
     def state(self) -> State:
@@ -52,8 +57,8 @@ class Breaker:
             return "closed"
         return "open" if self._probe is None else "half_open"
 
-    def check(self) -> None:
-        """Reject a call, if the circuit does.
+    def check(self, share: str) -> None:
+        """Reject a call of a share, if the circuit does.
 
         Raises:
             UpstreamUnavailableError: the circuit is open, or its probe is in progress.
@@ -61,6 +66,10 @@ class Breaker:
         if self._open_until is None:
             return
         left_s = self._open_until - self.clock()
+        if share not in self._failed_probes:
+            self._others_call = True
+        elif self._others_call:
+            left_s += self._cooldowns * self.cooldown_s
         if left_s > 0 or self._probe is not None:
             message = "SuperOffice keeps failing, and is not called for a moment."
             wait_s = max(1, math.ceil(left_s))
@@ -72,7 +81,7 @@ class Breaker:
         Raises:
             UpstreamUnavailableError: calls are rejected.
         """
-        self.check()
+        self.check(call.share)
         if self._open_until is not None:
             self._probe = call
 
@@ -91,6 +100,7 @@ class Breaker:
         elif outcome is None or isinstance(outcome, UpstreamError):
             self._in_a_row = 0
             self._counted_at.clear()
+            self._failed_probes.clear()
             if self._open_until is not None:
                 self._open_until = self._probe = None
                 logger.info("%s answers again.", self.name)
@@ -98,6 +108,10 @@ class Breaker:
     def _count_failure(self, failure: UpstreamError, share: str, *, is_probe: bool) -> None:
         if is_probe:
             self._cooldowns = min(2 * self._cooldowns, _MOST_COOLDOWNS)
+            if share in self._failed_probes:  # all who call have had their turn
+                self._failed_probes.clear()
+            self._failed_probes.add(share)
+            self._others_call = False
         elif self._open_until is not None:
             return  # it began before the circuit opened
         else:
@@ -142,7 +156,7 @@ class Call:
     """Whether it was made, once at least."""
 
     def __enter__(self) -> Self:
-        self.breaker.check()
+        self.breaker.check(self.share)
         return self
 
     def begin(self, *, had_time: bool = True) -> None:

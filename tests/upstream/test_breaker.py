@@ -240,6 +240,41 @@ def test_after_a_close_the_cooldown_is_short_again(breaker: Breaker, clock: Fake
     assert retry_after(breaker) == COOLDOWN_S
 
 
+def test_callers_take_turns_with_probes(breaker: Breaker, clock: FakeClock) -> None:
+    """A caller whose calls always fail, and who calls first each time, keeps nobody else out."""
+    opened(breaker)
+    clock.advance(COOLDOWN_S)
+    failed: list[str] = []
+    for caller in ("ada", "bob"):
+        make_call(breaker, DOWN, caller)
+        failed.append(caller)
+        clock.advance(retry_after(breaker) or 0)  # of another one, which calls again
+        for earlier in failed:
+            with pytest.raises(UpstreamUnavailableError):
+                make_call(breaker, caller=earlier)
+    make_call(breaker)
+
+    assert breaker.state == "closed"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_caller_whose_probe_failed_may_make_another_one(
+    breaker: Breaker, clock: FakeClock, others: int
+) -> None:
+    """If nobody else calls, it is its turn again; if the others stay away, one cooldown later."""
+    opened(breaker)
+    clock.advance(COOLDOWN_S)
+    for _ in range(2):
+        make_call(breaker, DOWN, "ada")
+        wait_s = breaker._cooldowns * COOLDOWN_S
+        for _ in range(others):
+            retry_after(breaker)
+        clock.advance((1 + others) * wait_s)
+    make_call(breaker, caller="ada")
+
+    assert breaker.state == "closed"
+
+
 @pytest.mark.parametrize("outcome", [asyncio.CancelledError(), ZeroDivisionError()], ids=repr)
 def test_a_cancelled_probe_makes_room_for_the_next(
     breaker: Breaker, clock: FakeClock, outcome: BaseException
