@@ -36,6 +36,7 @@ _HEADERS: Sequence[Header] = (
     (b"cache-control", b"no-cache, no-store"),
 )
 _LONGEST_TURN = 0.4  # of the deadline: the call itself needs most of it
+_STALL_S = 0.5  # by which a timeout is late only if the process stood still: the answer may be here
 _NO_BODY = httpx.ByteStream(b"")
 
 
@@ -103,6 +104,8 @@ class UpstreamClient:
                     self._retries.note_call()
                     return await self._attempt_twice(call, (*caller.headers, *trace), ends_at)
             except TimeoutError as exc:
+                if _left_s(ends_at) < -_STALL_S:
+                    call.lose_time()
                 why = "SuperOffice did not answer" if call.has_begun else "No connection was free"
                 message = f"{why} within {self._timeout_s:g} seconds."
                 raise UpstreamTimeoutError(message, call_was_made=call.has_begun) from exc

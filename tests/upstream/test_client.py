@@ -507,6 +507,23 @@ async def test_timeouts_open_the_breaker() -> None:
     assert client.breaker.state == "open"
 
 
+async def test_a_timeout_after_a_pause_of_the_machine_does_not_open_the_breaker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A timeout that comes late is ours: REST may have answered while the process stood still."""
+
+    async def rest(request: httpx.Request) -> httpx.Response:
+        time.sleep(0.1)  # noqa: ASYNC251  blocks on purpose
+        return await asyncio.sleep(60, ok())
+
+    monkeypatch.setattr(upstream_client, "_STALL_S", 0.05)
+    async with client_of(rest, breaker_failures=1, timeout=0.02) as client:
+        error = await failed(client)
+
+        assert type(error) is UpstreamTimeoutError and error.call_was_made
+        assert client.breaker.state == "closed"
+
+
 async def test_calls_past_the_connections_wait_in_a_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
