@@ -86,14 +86,17 @@ class Breaker:
             self._probe = call
 
     def end(self, call: "Call", outcome: BaseException | None) -> None:
-        """Record the outcome of a call that was made.
+        """Record the outcome of a call that has begun.
 
-        A cancelled call proves nothing; after a cancelled probe, the next call is the probe.
+        A cancelled call, or one that could not be made, proves nothing; after such a probe, the
+        next call is the probe.
         """
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
         if not self.failures or (isinstance(outcome, UpstreamTimeoutError) and not call.had_time):
+            return
+        if isinstance(outcome, UpstreamError) and not outcome.call_was_made:
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
             self._count_failure(outcome, call.share, is_probe=is_probe)

@@ -1,6 +1,7 @@
 """SuperOffice's `GET /api/v1/ChatSession/ForCurrentUser` as a Python object."""
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import RateLimits
 from gateway.upstream.retry import Retries
+
+logger = logging.getLogger(__name__)
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
 CALLS_WAITING = 256
@@ -154,7 +157,10 @@ class UpstreamClient:
             except (httpx.TransportError, ssl.SSLError) as exc:
                 # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
                 # client without a certificate is one of them.
-                raise upstream_error(exc) from exc
+                error = upstream_error(exc)
+                if not error.call_was_made:
+                    logger.warning("%s", error)
+                raise error from exc
 
 
 def _left_s(ends_at: float) -> float:

@@ -5,6 +5,8 @@ of aiohttp and httpx name addresses and certificates: ours do not, and httpx's o
 """
 
 import email.utils
+import errno
+import os
 import ssl
 import time
 from datetime import UTC
@@ -63,8 +65,20 @@ def in_httpx(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportE
 
 def upstream_error(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
     """Return our error for one of a transport; every other kind is a broken connection."""
+    if isinstance(exc, httpx.ConnectError | httpx.ProxyError) and _lacks_files(exc.__cause__):
+        message = "The gateway has too many open files to connect to SuperOffice."
+        return UpstreamUnavailableError(message, retry_after_s=1, call_was_made=False)
     failure = next((one for one in _FAILURES if isinstance(exc, one.by_httpx)), _FAILURES[-1])
     return failure.kind(failure.message)
+
+
+def _lacks_files(exc: BaseException | None) -> bool:
+    """Return whether this process cannot open a file, as an error says, or an attempt."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))  # errors of the resolver have any number
+    except OSError as failed:
+        exc = failed
+    return getattr(exc, "errno", None) in (errno.EMFILE, errno.ENFILE)
 
 
 class ProxyError(OSError):

@@ -1,6 +1,7 @@
 """The translation of aiohttp's errors to httpx's, and the connection pool."""
 
 import asyncio
+import resource
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,13 @@ import httpx
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
+from gateway.errors import UpstreamUnavailableError
 from gateway.settings import Settings
 from gateway.upstream import failures, transport
+from gateway.upstream.client import UpstreamClient
 from tests.ports import free_port
 from tests.upstream.faulty import answer, closes, faulty_rest
+from tests.upstream.test_client import CALLER
 
 ONE = Settings(upstream_url="http://127.0.0.1", upstream_connections=1)
 
@@ -71,6 +75,28 @@ async def test_the_error_of_a_large_header_names_our_limit() -> None:
 
     message = "A header of SuperOffice's answer is larger than 64 KiB."
     assert str(failures.upstream_error(failed.value)) == message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_too_many_open_files_are_no_failure_of_superoffice(
+    host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a file for a connection, the error and the log say so, and the circuit stays."""
+    url = f"http://{host}:{free_port()}"
+    settings = Settings(upstream_url=url, breaker_failures=1)
+    client = UpstreamClient(settings, url, transport.PooledTransport(settings))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(UpstreamUnavailableError, match="too many open files") as failed:
+            await client.fetch(CALLER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        await client.aclose()
+
+    assert not failed.value.call_was_made
+    assert client.breaker.state == "closed"
+    assert "too many open files" in caplog.text
 
 
 async def test_an_old_connection_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
