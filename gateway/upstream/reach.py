@@ -5,6 +5,7 @@ of DNS, routing, proxies and certificates, and SuperOffice sees neither a call n
 """
 
 import asyncio
+import logging
 import ssl
 
 import httpx
@@ -13,6 +14,8 @@ from gateway.settings import Settings
 from gateway.upstream.failures import ProxyError
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
+
+logger = logging.getLogger(__name__)
 
 
 class Reachability:
@@ -24,9 +27,13 @@ class Reachability:
         """The problem, or None."""
 
     async def keep_checking(self) -> None:
-        """Check until cancelled, every `ready_check` seconds."""
+        """Check until cancelled, every `ready_check` seconds; log each change."""
         while True:
-            self.problem = await self._check()
+            before, self.problem = self.problem, await self._check()
+            if self.problem and self.problem != before:
+                logger.warning("The check of SuperOffice fails: %s", self.problem)
+            elif before and not self.problem:
+                logger.info("The check of SuperOffice succeeds")
             await asyncio.sleep(self._settings.ready_check)
 
     async def _check(self) -> str | None:

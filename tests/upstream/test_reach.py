@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -92,6 +93,30 @@ async def test_the_check_is_repeated() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     assert reachability.problem is None
+
+
+async def test_each_change_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the reason why an instance became unready, and that it is ready again."""
+    caplog.set_level(logging.INFO, "gateway")
+    settings = Settings(upstream_url="http://rest.invalid", ready_check=0.001)
+    reachability = Reachability(settings, Route(settings))
+    results = iter([None, "down", "down", None, None])
+    monkeypatch.setattr(reachability, "_check", lambda: anext_of(results))
+    with pytest.raises(RuntimeError):
+        await reachability.keep_checking()
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "The check of SuperOffice succeeds"),
+        ("WARNING", "The check of SuperOffice fails: down"),
+        ("INFO", "The check of SuperOffice succeeds"),
+    ]
+
+
+async def anext_of(results: Iterator[str | None]) -> str | None:
+    """Return the next result; at the end, a coroutine raises RuntimeError."""
+    return next(results)
 
 
 async def test_a_refused_connection_is_a_problem() -> None:
