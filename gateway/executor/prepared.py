@@ -39,7 +39,7 @@ from gateway.executor.projections import (
     fragments_of,
     variables_in,
 )
-from gateway.executor.turns import REQUESTS, STEPS_PER_TURN, Turns, next_turn
+from gateway.executor.turns import STEPS_PER_TURN, Turns, next_turn
 from gateway.sessions.snapshot import Snapshot, compact
 
 _NO_VARIABLES = VariableValues({}, {})
@@ -130,7 +130,6 @@ class Prepared:
                 found = self._projections.get(key)
                 if found is False:
                     return None
-                await REQUESTS.spend(steps)  # many queries may convert arguments at once
                 # Before a projection is made: for a client without credentials, it raises.
                 value = await self._resolved(root, context, planner.variables)
                 if found is None:
@@ -138,14 +137,16 @@ class Prepared:
                     found = self._projections.make(key, planner, root.details, turns)
                 if not found:
                     return None
-                if isinstance(value, list):
-                    snapshot = context.served.snapshot if context.served else None
-                    value = await _rows(found, value, snapshot, turns)
-                elif value is not None:
-                    if found.is_long(value, turns):
+                if value is not None:
+                    cost = found.cost(value)
+                    await turns.spend(cost)
+                    if isinstance(value, list):
+                        snapshot = context.served.snapshot if context.served else None
+                        value = await _rows(found, value, snapshot, cost, turns)
+                    elif found.is_long(cost):
                         return None
-                    turns.steps += found.steps
-                    value = orjson.Fragment(found.json(value, {}))
+                    else:
+                        value = orjson.Fragment(found.json(value, {}))
                 data[root.name] = value
             return data
         return None
@@ -216,20 +217,20 @@ class Prepared:
 
 
 async def _rows(
-    found: Projection, items: list[object], snapshot: Snapshot | None, turns: Turns
+    found: Projection, items: list[object], snapshot: Snapshot | None, cost: int, turns: Turns
 ) -> list[orjson.Fragment] | orjson.Fragment:
-    """Project the sessions of a list.
+    """Project the sessions of a list, whose cost has been counted.
 
     Requests for most of a snapshot have the same rows, whatever their variables: from the second
     one on, rows are cached as JSON. For a hundred whole sessions that halves the time.
     """
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
-        return await _projected(found, items, turns)
+        return await _projected(found, items, cost, turns)
     cached, key = snapshot.attachments, found.project
     rows: dict[int, orjson.Fragment] | None = cached.get(key)
     if rows is None and not cached.get(seen := ("seen", key)):
         cached.add(seen, True, _SEEN_BYTES)
-        return await _projected(found, items, turns)
+        return await _projected(found, items, cost, turns)
     if rows is None:
         rows, size_bytes, known = {}, 0, Known()
         for session in snapshot.sessions:
@@ -242,11 +243,10 @@ async def _rows(
 
 
 async def _projected(
-    found: Projection, items: list[object], turns: Turns
+    found: Projection, items: list[object], cost: int, turns: Turns
 ) -> list[orjson.Fragment] | orjson.Fragment:
     """Project a list; yield to other requests if it is long."""
-    if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
-        turns.steps += found.steps * len(items)
+    if cost <= STEPS_PER_TURN:
         return found.list_json(items)
     made, known = list[orjson.Fragment](), Known()
     for item in items:

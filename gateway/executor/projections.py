@@ -64,10 +64,16 @@ class Projection:
         rows = [self.project(item, known) for item in items]
         return orjson.Fragment(msgspec.json.encode(rows))
 
-    def is_long(self, result: object, turns: Turns) -> bool:
+    def cost(self, result: object) -> int:
+        """Return the cost of a list of objects, or of one with its lists."""
+        if isinstance(result, list):
+            return self.steps * len(result)
+        inner = [len(getattr(result, name, None) or ()) for name in self.lists]
+        return self.steps * (1 + sum(inner))
+
+    def is_long(self, cost: int) -> bool:
         """Return whether an object has lists so long that they have to be completed in turns."""
-        lengths = (len(getattr(result, name, None) or ()) for name in self.lists)
-        return bool(self.lists) and sum(lengths) * self.steps > STEPS_PER_TURN - turns.steps
+        return bool(self.lists) and cost > STEPS_PER_TURN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -67,8 +67,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if self.turns.steps >= STEPS_PER_TURN:
             return self._later(self.complete_object_value, *arguments)
         found = self._projection(return_type, details)
-        if found and not found.is_long(result, self.turns):
-            self.turns.steps += found.steps
+        if found and not found.is_long(cost := found.cost(result)):
+            self.turns.steps += cost
             with suppress(Exception):  # graphql-core then reports the error
                 return orjson.Fragment(found.json(result, {}))
             self.turns.steps += _STEPS_OF_AN_ERROR

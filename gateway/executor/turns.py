@@ -4,11 +4,14 @@ However many requests do such work, the event loop has several iterations betwee
 Callers take turns, however many requests each has. A caller's requests are finished one after the
 other, the newest first. A *stranger* is an unauthenticated client: one whose credentials
 SuperOffice has not accepted yet. All strangers count as one caller, whose requests take turns too.
+
+Short work is one part. Many requests with short work do not run in the same iteration either.
 """
 
 import asyncio
 from collections import deque
 from contextvars import ContextVar
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
@@ -28,10 +31,13 @@ _OWNER = ContextVar("owner", default="")
 
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
 
-_Waiting = dict[str, deque["asyncio.Future[None]"]]
-"""The waiting parts, by share; the first share is next."""
+_Waiting = dict[str, deque[tuple["asyncio.Future[None]", int]]]
+"""The waiting parts and their steps, by share; the first share is next."""
 
-_WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
+_Queue = WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting]
+
+_LONG, _SHORT = _Queue(), _Queue()
+"""The parts of long work; and short work, the oldest first."""
 
 
 def share_of(owner: str) -> str:
@@ -62,61 +68,68 @@ def accept(owner: str) -> None:
 
 
 class Turns:
-    """Counts the steps of one request since it last yielded.
+    """Counts the steps of one request since it last yielded."""
 
-    Work of fewer than `least` steps is not counted, and does not wait.
-    """
+    steps = 0
+    least = 500
+    """Work of fewer steps does not wait for other work: any request takes several times as long."""
 
-    __slots__ = ("least", "steps")
-
-    def __init__(self, least: int = 0) -> None:
-        self.least = least
-        self.steps = 0
+    steps_of_all: ClassVar[int] = 0
+    """The steps of all requests since one of them yielded, and of those that wait."""
 
     async def spend(self, steps: int) -> None:
-        """Count steps that were taken; after enough of them, yield and wait for the next turn."""
-        if steps < self.least:
-            return
+        """Count steps, taken or to be taken; after enough of them, yield and wait for a turn."""
         self.steps += steps
-        if self.steps >= STEPS_PER_TURN:
-            await next_turn()
-            self.steps = 0
+        Turns.steps_of_all += steps
+        is_long = self.steps >= STEPS_PER_TURN
+        if is_long or (self.steps >= self.least and Turns.steps_of_all >= STEPS_PER_TURN):
+            try:
+                await (next_turn() if is_long else _turn_in(_SHORT, self.steps, 0))
+            finally:
+                left = Turns.steps_of_all - self.steps
+                Turns.steps_of_all = left if left >= STEPS_PER_TURN else 0
+                self.steps = 0
 
 
-EVENTS, REQUESTS = Turns(), Turns(least=200)
-"""The steps of all subscriptions, and those of reading all requests: one event or request takes
-few, but there may be thousands at once. 200 steps are a tenth of what any request takes."""
+EVENTS = Turns()
+"""The steps of all subscriptions: one event takes few, but there may be thousands at once."""
+
+EVENTS.least = STEPS_PER_TURN  # they wait for each other alone
 
 
 async def next_turn() -> None:
     """Yield to other requests, and wait for this task's turn among those with long work."""
+    await _turn_in(_LONG, STEPS_PER_TURN, _TURNS_FOR_OTHERS)
+
+
+async def _turn_in(queue: _Queue, steps: int, for_others: int) -> None:
     loop = asyncio.get_running_loop()
-    waiting = _WAITING.setdefault(loop, {})
+    waiting = queue.setdefault(loop, {})
     turn = loop.create_future()
     if not waiting:
-        loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
+        loop.call_soon(_resume, loop, waiting, for_others, for_others)
     share = share_of(_OWNER.get())
     turns = waiting.setdefault(share, deque())
-    if share == STRANGERS:
-        turns.append(turn)
+    if queue is _SHORT or share == STRANGERS:
+        turns.append((turn, steps))
     else:  # first: half-made answers take memory
-        turns.appendleft(turn)
+        turns.appendleft((turn, steps))
     await turn
 
 
-def _resume_one(loop: asyncio.AbstractEventLoop, waiting: _Waiting, turns_left: int) -> None:
-    if turns_left:
-        loop.call_soon(_resume_one, loop, waiting, turns_left - 1)
+def _resume(loop: asyncio.AbstractEventLoop, waiting: _Waiting, for_others: int, left: int) -> None:
+    if left:
+        loop.call_soon(_resume, loop, waiting, for_others, left - 1)
         return
-    is_taken = False
-    while waiting and not is_taken:
+    steps_left = STEPS_PER_TURN
+    while waiting and steps_left > 0:
         share = next(iter(waiting))
         turns = waiting.pop(share)
-        turn = turns.popleft()
+        turn, steps = turns.popleft()
         if turns:
             waiting[share] = turns  # behind the others
         if not turn.done():  # not cancelled
             turn.set_result(None)
-            is_taken = True
+            steps_left -= steps
     if waiting:
-        loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
+        loop.call_soon(_resume, loop, waiting, for_others, for_others)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import cProfile
+import itertools
 import json
 import string
 from collections import Counter
@@ -204,6 +205,8 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         ([[]] * 15_000, CREDENTIALS, request, "from_json", 1),
         ([[]] * 100_000, {}, request, "from_json", 1),
         ({"query": "{ chatSessions(limit: 9) { id } }"}, STREAM, prepared, "_rows", 1),
+        ({"query": "{ chatSessions { id } }"}, CREDENTIALS, prepared, "_rows", 1),
+        ({"query": "{ chatSessions(limit: 300) { id } }"}, CREDENTIALS, prepared, "_rows", 3),
     ],
     ids=[
         "introspections",
@@ -215,6 +218,8 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         "bodies",
         "bodies in parts",
         "queries as streams",
+        "long lists",
+        "short lists",
     ],
 )
 async def test_equal_requests_at_once_take_turns(
@@ -228,18 +233,20 @@ async def test_equal_requests_at_once_take_turns(
 ) -> None:
     """However many connections send the same at once, little of it is done in one iteration."""
     content, function = json.dumps(body).encode(), getattr(owner, name)
-    counter, iterations = CallCounter(), Counter[int]()
+    counter, iterations, numbers = CallCounter(), Counter[int](), itertools.count()
 
     def count(*args: Any, **more: Any) -> Any:
         iterations[len(counter.calls)] += 1
         return function(*args, **more)
 
     async def post(times: int) -> None:
-        await asyncio.gather(*(post_body(large, content, **headers) for _ in range(times)))
+        contents = [content + b" " * next(numbers) for _ in range(times)]  # none is cached
+        await asyncio.gather(*(post_body(large, each, **headers) for each in contents))
 
-    await post(1)  # the document is cached from now on
+    for _ in range(3):
+        await post(1)  # the document and the rows are cached from now on
     monkeypatch.setattr(owner, name, count)
-    monkeypatch.setattr(turns.REQUESTS, "steps", 0)
+    monkeypatch.setattr(turns.Turns, "steps_of_all", 0)
 
     await counter.run(post(10))
 

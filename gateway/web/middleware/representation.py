@@ -3,7 +3,6 @@
 Source: RFC 9110, sections 12.5.3 (Accept-Encoding), 8.8.3 (ETag) and 13.1.2 (If-None-Match).
 """
 
-import asyncio
 import hashlib
 import re
 import zlib
@@ -15,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zstandard import ZstdCompressor
 
+from gateway.executor.turns import next_turn
 from gateway.web.read.accept import LONGEST_LIST, ranges
 from gateway.web.response_cache import store
 
@@ -148,7 +148,7 @@ async def _pieces(body: bytes) -> AsyncGenerator[bytes, None]:
     """Cut a body into pieces, and yield to other requests in between."""
     for begin in range(0, len(body), _PIECE_BYTES):
         if begin:
-            await asyncio.sleep(0)
+            await next_turn()
         yield body[begin : begin + _PIECE_BYTES]
 
 

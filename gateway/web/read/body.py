@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.caller import STRANGERS
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, UpstreamUnavailableError
-from gateway.executor.turns import REQUESTS, share_of
+from gateway.executor.turns import Turns, share_of
 from gateway.web.inbound import inbound_of
 
 _TIMEOUT_S = 10
@@ -69,7 +69,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     if declared.isdecimal() and int(declared[:20]) > max_bytes:  # int() limits the digits
         raise _too_large(max_bytes, declared[:20])
     if whole is not None:
-        await REQUESTS.spend(len(whole) // BYTES_PER_STEP)
+        await Turns().spend(len(whole) // BYTES_PER_STEP)
         return whole
     body, incomplete = bytearray(), IncompleteBytes(share_of(inbound.owner))
     try:
@@ -80,7 +80,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
                 if not incomplete.hold(len(body)):
                     raise UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
-        await REQUESTS.spend(len(body) // BYTES_PER_STEP)  # still counted as incomplete
+        await Turns().spend(len(body) // BYTES_PER_STEP)  # still counted as incomplete
     except TimeoutError as exc:
         raise BodyTooSlowError(
             f"The request's body did not arrive within {_TIMEOUT_S} seconds."

@@ -16,7 +16,7 @@ import orjson
 from starlette.requests import HTTPConnection, Request
 
 from gateway.errors import BadRequestError, GatewayError, UnsupportedMediaTypeError
-from gateway.executor.turns import REQUESTS
+from gateway.executor.turns import Turns
 from gateway.schema.engine import Operation
 from gateway.schema.guard.documents import Document
 from gateway.settings import Settings
@@ -101,7 +101,7 @@ class Reader:
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
         weight, variables_bytes = self._measured(variables) if variables else (0, 0)
-        await REQUESTS.spend(_STEPS_OF_WEIGHT * weight)
+        await Turns().spend(_STEPS_OF_WEIGHT * weight)
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")

@@ -22,7 +22,7 @@ from gateway.errors import (
     UnauthenticatedError,
     UpstreamRejectionError,
 )
-from gateway.executor.turns import REQUESTS
+from gateway.executor.turns import Turns
 from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
@@ -118,7 +118,7 @@ class Connection:
             text = received.get("text")
             if text is None:
                 raise _CloseError(4400, "WebSocket message type must be text")
-            await REQUESTS.spend(len(text) // BYTES_PER_STEP)
+            await Turns().spend(len(text) // BYTES_PER_STEP)
             try:
                 message = from_json(text, "The message")
             except BadRequestError as exc:

@@ -71,6 +71,7 @@ def ids_of(sessions: Iterable[Any]) -> list[int]:
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never yields, as over few sessions."""
+    Turns.steps_of_all = 0  # those of other tests do not count
     try:
         coroutine.send(None)
     except StopIteration as end:

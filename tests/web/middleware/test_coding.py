@@ -1,5 +1,6 @@
 """The compression of answers."""
 
+import asyncio
 import gzip
 import random
 
@@ -9,6 +10,8 @@ import pytest
 import zstandard
 from starlette.responses import Response
 
+from gateway.executor.turns import accept, work_for
+from gateway.web.middleware import representation
 from gateway.web.middleware.representation import Representation
 from tests.waiting import counted_turns
 
@@ -34,6 +37,36 @@ async def test_other_tasks_run_while_a_long_answer_is_compressed_or_tagged(codin
     assert answer.headers.get("content-encoding", "identity") == coding
     assert answer.headers["content-length"] == str(len(body))
     assert turns() >= 7
+
+
+async def test_long_answers_of_a_caller_are_compressed_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise all of them would be in memory at once."""
+    pieces = []
+
+    class Compressor:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def process(self, piece: bytes) -> bytes:
+            pieces.append(self._name)
+            return b""
+
+        def finish(self) -> bytes:
+            return b""
+
+    names = iter("abc")
+    monkeypatch.setattr(brotli, "Compressor", lambda quality: Compressor(next(names)))
+    accept("kari")
+
+    async def answer() -> None:
+        work_for("kari")
+        await representation._compress(MEBIBYTE, "br")
+
+    await asyncio.gather(*(answer() for _ in range(3)))
+
+    assert "".join(pieces) == "abc" + "c" * 7 + "b" * 7 + "a" * 7
 
 
 @pytest.mark.parametrize("coding", ["identity", *READERS])
