@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -10,8 +10,7 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway.schema.build import sdl
@@ -22,6 +21,7 @@ from gateway.web.middleware.cors import cross_origin
 from gateway.web.middleware.representation import Representation
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.pages import docs
+from gateway.web.pages.common import CommonResponse
 from gateway.web.pages.not_found import not_found, socket_not_found
 from gateway.web.pages.ops import healthz, metrics, readyz
 from gateway.web.pages.query_page import QueryPage, static_files
@@ -95,13 +95,15 @@ def _routes(
     paths = [GRAPHQL_PATH, *([f"{GRAPHQL_PATH}/{{tenant}}"] if settings.environment else [])]
     webhooks = gateway.webhooks
 
-    async def schema_text(request: Request) -> Response:
-        return PlainTextResponse(sdl(gateway.schema), headers={"Cache-Control": "no-cache"})
+    @cache
+    def schema_text() -> Response:
+        no_cache = {"Cache-Control": "no-cache"}
+        return CommonResponse(sdl(gateway.schema), "text/plain", no_cache)
 
     return [
         *(Route(path, endpoint) for path in paths),
         *(WebSocketRoute(path, sockets) for path in paths),
-        Route("/schema.graphql", schema_text),
+        Route("/schema.graphql", lambda _: schema_text()),
         Route("/healthz", healthz),
         Route("/readyz", readyz(gateway.checks)),
         *([] if settings.metrics_port is not None else [Route("/metrics", metrics(collector))]),

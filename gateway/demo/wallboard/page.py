@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.web.pages.query_page import Files, page_headers
+from gateway.web.pages.common import Files
+from gateway.web.pages.query_page import page_headers
 
 _HERE = Path(__file__).parent
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zstandard import ZstdCompressor
 
 from gateway.executor.turns import next_turn
+from gateway.store.single_flight import Flights
 from gateway.web.read.accept import LONGEST_LIST, ranges
 from gateway.web.response_cache import store
 
@@ -63,6 +64,8 @@ class Representation:
 
     def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
         self.app = app
+        self._compressed: dict[str, bytes] = {}
+        self._compressing = Flights[None]()
         self._also = b", " + _ACCEPT_ENCODING + (b", " + also if also else b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +93,7 @@ class Representation:
                 body += message.get("body", b"")
                 if message.get("more_body"):
                     return
-                message["body"] = await _represented(scope, start, body)
+                message["body"] = await self._represented(scope, start, body)
                 store(scope, start, message["body"])
                 await send(start)
             await send(message)
@@ -107,21 +110,34 @@ class Representation:
         ] + [default for default in _DEFAULTS if default[0] not in names]
         return names
 
-
-async def _represented(scope: Scope, start: Message, body: bytes) -> bytes:
-    """Return the body as the client wants it, and set its headers in `start`."""
-    sent, is_tagged = dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
-    coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST_LIST])
-    if coding is None and not is_tagged:
+    async def _represented(self, scope: Scope, start: Message, body: bytes) -> bytes:
+        """Return the body as the client wants it, and set its headers in `start`."""
+        sent, is_tagged = dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
+        coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST_LIST])
+        if coding is None and not is_tagged:
+            return body
+        headers = MutableHeaders(raw=start["headers"])  # writes to `start`
+        if coding and _is_compressible(headers, body):
+            tag = dict(start["headers"]).get(b"etag")
+            body = await (
+                self._compress_once(tag, body, coding) if tag else _compress(body, coding)
+            )
+            headers.update({"Content-Encoding": coding, "Content-Length": str(len(body))})
+        known = sent.get(b"if-none-match", b"").decode("latin-1")
+        if is_tagged and await _tag_or_make_304(start, headers, body, known):
+            return b""
         return body
-    headers = MutableHeaders(raw=start["headers"])  # writes to `start`
-    if coding and _is_compressible(headers, body):
-        body = await _compress(body, coding)
-        headers.update({"Content-Encoding": coding, "Content-Length": str(len(body))})
-    known = sent.get(b"if-none-match", b"").decode("latin-1")
-    if is_tagged and await _tag_or_make_304(start, headers, body, known):
-        return b""
-    return body
+
+    async def _compress_once(self, tag: bytes, body: bytes, coding: str) -> bytes:
+        """Compress a body, unless one with this tag is: files and pages are requested often."""
+        key = f"{coding} {tag.decode()}"
+
+        async def compress() -> None:
+            self._compressed[key] = await _compress(body, coding)
+
+        if key not in self._compressed:
+            await self._compressing.join(key, compress)
+        return self._compressed[key]
 
 
 def _is_compressible(headers: MutableHeaders, body: bytes) -> bool:
@@ -157,7 +173,7 @@ async def _tag_or_make_304(
 ) -> bool:
     """Tag an answer; if the client has the tag, make the answer a 304 and return True."""
     if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
-        headers["ETag"] = f"W/{headers['etag']}"  # made from the file before compression
+        headers["ETag"] = f"W/{headers['etag']}"  # made before compression
     if start["status"] != 200 or "no-store" in headers.get("cache-control", ""):
         return False
     if "etag" not in headers:

@@ -13,11 +13,11 @@ from string import Template
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from gateway import __version__
+from gateway.web.pages.common import CommonResponse, Files
 from gateway.web.pages.query_page import STATIC_PATH, page_headers
 from gateway.web.read.accept import JSON
 
@@ -52,8 +52,8 @@ def routes() -> list[BaseRoute]:
     """Return the routes of the manual: its pages, its pictures, and its search index."""
     return [
         Route("/docs", lambda _: RedirectResponse("docs/")),  # relative links need the slash
-        Mount("/docs/img", StaticFiles(directory=_FOLDER / "img")),
-        Route("/docs/search.json", lambda _: Response(_search_index(), 200, page_headers(), JSON)),
+        Mount("/docs/img", Files(_FOLDER / "img", "no-cache")),
+        Route("/docs/search.json", lambda _: _search_index()),
         *(Route(path, _answer) for path in ("/docs/", "/docs/{page}")),
     ]
 
@@ -62,18 +62,19 @@ def _answer(request: Request) -> Response:
     page = request.path_params.get("page")
     if page is not None and page not in titles():
         raise HTTPException(404)
-    return HTMLResponse(_page(page or _CONTENTS), headers=page_headers())
+    return _page(page or _CONTENTS)
 
 
 @cache
-def _page(name: str) -> str:
+def _page(name: str) -> Response:
     menu = "\n".join(
         f'<li><a href="{other}"{" aria-current=page" * (other == name)}>{title}</a>'
         for other, title in titles().items()
     )
     title, static = titles().get(name, "Manual"), f"../{STATIC_PATH}"
     filled = {"title": title, "static": static, "menu": menu, "body": _body(name)}
-    return _TEMPLATE.substitute(filled, version=__version__)
+    page = _TEMPLATE.substitute(filled, version=__version__)
+    return CommonResponse(page, "text/html", page_headers())
 
 
 @cache
@@ -97,7 +98,7 @@ def _plain(markup: str) -> str:
 
 
 @cache
-def _search_index() -> bytes:
+def _search_index() -> Response:
     """Return each section's address, title and text, as JSON."""
     section = re.compile(r'<h(\d) id="([^"]*)">(.*?)</h\d>(.*?)(?=<h\d id|$)', re.DOTALL)
     found = []
@@ -106,4 +107,4 @@ def _search_index() -> bytes:
             title = page if level == "1" else f"{page}: {_plain(heading)}"
             words = " ".join(_plain(content).split())
             found.append({"url": f"{name}#{slug}", "title": title, "text": words})
-    return orjson.dumps(found)
+    return CommonResponse(orjson.dumps(found), JSON, page_headers())

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 
 from gateway import __version__
 from gateway.settings.tenant_names import canonical_tenant
+from gateway.web.pages.common import Files
 from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
 
 _PAGES = Path(__file__).parent
@@ -83,20 +82,6 @@ def page_headers(style: str = "") -> dict[str, str]:
 def static_files() -> Mount:
     """Route to the files of the page, under a path that changes with their content."""
     return Mount(f"/{STATIC_PATH}", Files(_STATIC, "public, max-age=31536000, immutable"))
-
-
-class Files(StaticFiles):
-    """The files of a folder, with this `Cache-Control`."""
-
-    def __init__(self, directory: Path, cache_control: str) -> None:
-        super().__init__(directory=directory)
-        self._cache_control = cache_control
-
-    def file_response(self, *args: Any, **more: Any) -> Response:
-        """Return the answer with a file."""
-        response = super().file_response(*args, **more)
-        response.headers["Cache-Control"] = self._cache_control
-        return response
 
 
 def _version() -> str:

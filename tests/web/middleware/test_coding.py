@@ -13,6 +13,8 @@ from starlette.responses import Response
 from gateway.executor.turns import accept, work_for
 from gateway.web.middleware import representation
 from gateway.web.middleware.representation import Representation
+from gateway.web.pages.query_page import STATIC_PATH
+from tests.support import Gateway
 from tests.waiting import counted_turns
 
 MEBIBYTE = random.Random(1).randbytes(2**19).hex().encode()
@@ -37,6 +39,41 @@ async def test_other_tasks_run_while_a_long_answer_is_compressed_or_tagged(codin
     assert answer.headers.get("content-encoding", "identity") == coding
     assert answer.headers["content-length"] == str(len(body))
     assert turns() >= 7
+
+
+@pytest.fixture
+def compressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the codings of the bodies that are compressed."""
+    codings = []
+    function = representation._compress
+
+    async def compress(body: bytes, coding: str) -> bytes:
+        codings.append(coding)
+        return await function(body, coding)
+
+    monkeypatch.setattr(representation, "_compress", compress)
+    return codings
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/schema.graphql", "/docs/", "/docs/search.json", f"/{STATIC_PATH}/main.js"],
+    ids=["schema", "manual", "search", "script"],
+)
+async def test_what_is_the_same_for_all_is_compressed_once(
+    gateway: Gateway, path: str, compressed: list[str]
+) -> None:
+    """However many clients request it at once, or later."""
+    for coding in ("gzip", "br"):
+        headers = {"Accept-Encoding": coding}
+        requests = [gateway.http.get(path, headers=headers) for _ in range(10)]
+        answers = await asyncio.gather(*requests)
+        answers.append(await gateway.http.get(path, headers=headers))
+
+        assert {answer.headers["content-encoding"] for answer in answers} == {coding}
+        assert len({answer.content for answer in answers}) == 1
+
+    assert compressed == ["gzip", "br"]
 
 
 async def test_long_answers_of_a_caller_are_compressed_one_after_the_other(
