@@ -72,8 +72,10 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         super().connection_made(transport)
         self.is_draining = not getattr(getattr(self.app, "state", None), "is_ready", True)
         if self.edge is not None and self.edge.connection_limit.is_exceeded(self.connections):
-            others = (c for c in self.connections if isinstance(c, LimitedProtocol))
-            waiting = next((c for c in others if c is not self and c.has_no_request()), None)
+            others = [c for c in self.connections if isinstance(c, LimitedProtocol)]
+            others.remove(self)
+            kinds = LimitedProtocol.has_no_request, LimitedProtocol.has_part_of_request
+            waiting = next((c for is_kind in kinds for c in others if is_kind(c)), None)
             if waiting is None:
                 transport.abort()
                 return
@@ -88,9 +90,13 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def has_no_request(self) -> bool:
-        """Return whether it may be closed for another connection: no request is in progress."""
+        """Return whether no request is in progress, nor a WebSocket."""
         is_http = self.transport.get_protocol() is self and not self.transport.is_closing()
         return is_http and self.is_between_requests
+
+    def has_part_of_request(self) -> bool:
+        """Return whether the body of its only request is incomplete."""
+        return not self.transport.is_closing() and self._is_next_to_answer()
 
     def data_received(self, data: bytes) -> None:
         """Parse received data; large data in pieces, so that a limit stops it early."""

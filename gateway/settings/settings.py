@@ -254,7 +254,7 @@ class Settings(LoadedSettings):
     """GraphQL requests in progress at the same time, per process; more are answered with 503."""
 
     max_connections: int = _limits(10_000, ge=1, le=1_000_000)
-    """Open connections, per process; at the limit, a new one replaces one without a request."""
+    """Open connections, per process; one past the limit replaces one without a whole request."""
 
     request_timeout: Timeout = _limits(30.0)
     """Seconds for a whole request."""

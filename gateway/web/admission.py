@@ -171,7 +171,7 @@ class ConnectionLimit(_Limit):
         if len(connections) <= self.most:
             return False
         self.shed += 1
-        self._log("%d connections are open: new ones replace those without a request")
+        self._log("%d connections are open: new ones replace those without a whole request")
         return True
 
 

@@ -400,7 +400,24 @@ def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
         assert closed.recv(1) == b""
 
     warnings = [event["event"] for event in log.events if event["level"] == "warning"]
-    assert warnings == ["3 connections are open: new ones replace those without a request"]
+    assert warnings == ["3 connections are open: new ones replace those without a whole request"]
+
+
+def test_a_connection_whose_body_does_not_come_makes_room(slow: SlowRest) -> None:
+    """At the limit, a request without its whole body is no reason to keep a connection."""
+    with serving(slow, max_connections=3) as gateway, contextlib.ExitStack() as stack:
+        busy, *parts = (stack.enter_context(gateway.client()) for _ in range(3))
+        busy.sendall(post(QUERY))
+        for part in parts:
+            part.sendall(post(QUERY)[:-1])
+        until_soon(lambda: gateway.open_count == 6)
+
+        whole = [busy, *(stack.enter_context(gateway.client()) for _ in parts)]
+        for client in whole[1:]:
+            client.sendall(post(QUERY))
+        assert [part.recv(1) for part in parts] == [b""] * 2
+        slow.may_answer.set()
+        assert all(b"Ada" in client.recv(65_536) for client in whole)
 
 
 def test_a_connection_past_the_limit_is_closed_if_all_others_have_requests(slow: SlowRest) -> None:

@@ -287,7 +287,7 @@ def test_too_many_connections_are_logged_once_per_burst() -> None:
             clock.now += later_s
             limit.is_exceeded(range(2))
 
-    assert warnings(log) == ["1 connections are open: new ones replace those without a request"] * 2
+    assert warnings(log) == ["1 connections are open: new ones replace those without a whole request"] * 2
 
 
 def warnings(log: Any) -> list[str]:
