@@ -93,9 +93,10 @@ class Admitted:
 class Admission(_Limit):
     """Counts the requests in progress, and refuses those past the limit.
 
-    A caller may have half of the places; all unauthenticated clients are one caller. For a request
-    past their half, the oldest of theirs that does not wait for SuperOffice is ended, first those
-    without a login: otherwise a few slow ones would keep new callers out.
+    A caller may have as many places as are free: alone half of them, one of two callers a third.
+    All unauthenticated clients are one caller. For a request past their share, the oldest of theirs
+    that does not wait for SuperOffice is ended, first those without a login: otherwise a few slow
+    ones would keep new callers out.
     """
 
     admitted: set[Admitted] = field(default_factory=set)
@@ -115,14 +116,14 @@ class Admission(_Limit):
         """Return whether a caller's next request is refused; logged once per burst."""
         if self.in_progress >= self.most:
             self._log("%d requests are in progress: more get 503")
-        elif self._has_half(share) and not (share == STRANGERS and self.evictable):
-            self._log("one caller has half of the places for %d requests: its next ones get 503")
+        elif self._has_share(share) and not (share == STRANGERS and self.evictable):
+            self._log("one caller has its share of %d requests in progress: its next ones get 503")
         else:
             return False
         return True
 
-    def _has_half(self, share: str) -> bool:
-        return self.of_callers[share] >= max(1, self.most // 2)
+    def _has_share(self, share: str) -> bool:
+        return self.of_callers[share] >= self.most - len(self.admitted)
 
     def check(self, share: str) -> None:
         """Refuse a caller's next request, if it is past the limit.
@@ -144,9 +145,9 @@ class Admission(_Limit):
             UpstreamUnavailableError: it is past the limit.
         """
         self.check(share)
-        if self._has_half(share):
+        if self._has_share(share):
             self._log(
-                "unauthenticated clients have half of %d places: their oldest requests get 503"
+                "unauthenticated clients have their share of %d places: the oldest requests get 503"
             )
             min(self.evictable, key=lambda request: request.has_login).evict()
         request = Admitted(share, cancel, has_login, self)

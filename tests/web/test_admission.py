@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -134,7 +134,7 @@ def test_a_failed_request_frees_its_place() -> None:
 
 
 async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
-    """A user has at most half of the places, and so have all unauthenticated clients together."""
+    """A user has at most as many places as are free, as have all unauthenticated clients."""
     async with gateway_over(slow, max_requests=8, cache_ttl=0) as gateway:
         slow.may_answer.set()
         ada, bob = ({"Authorization": f"Bearer {name}"} for name in ("ada", "bob"))
@@ -144,16 +144,32 @@ async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
         *strangers, fifth = ({"Authorization": f"Bearer stranger {n}"} for n in range(5))
         held = [
             asyncio.create_task(gateway.post(QUERY, headers=user))
-            for user in (*strangers, ada, ada, ada)
+            for user in (*strangers, ada, ada)
         ]
-        await slow.wait_for_calls(7)  # that of ada is shared
-        refused = await gateway.post(QUERY, headers=fifth)
+        await slow.wait_for_calls(6)  # that of ada is shared
+        refused = [await gateway.post(QUERY, headers=user) for user in (fifth, ada)]
         last = asyncio.create_task(gateway.post(QUERY, headers=bob))
         await slow.wait_for_calls(1)
         slow.may_answer.set()
 
-        assert refused.status_code == 503
-        assert [one.status_code for one in await asyncio.gather(*held, last)] == [200] * 8
+        assert [one.status_code for one in refused] == [503] * 2
+        assert [one.status_code for one in await asyncio.gather(*held, last)] == [200] * 7
+
+
+@pytest.mark.parametrize(("logins", "each"), [(1, 6), (2, 4), (3, 3), (11, 1)])
+def test_somebody_with_several_logins_leaves_places_to_others(logins: int, each: int) -> None:
+    """With each further login of somebody, one of them may have fewer places."""
+    admission = Admission(12)
+
+    with ExitStack() as stack:
+        for _ in range(12):
+            for share in range(logins):
+                with suppress(UpstreamUnavailableError):
+                    stack.enter_context(admission.admit(f"{share}", print))
+        held = dict(admission.of_callers)
+
+        assert held == {f"{share}": each for share in range(logins)}
+        assert not admission.refuses_next("another")
 
 
 def test_a_place_past_the_limit_is_refused() -> None:
@@ -287,7 +303,10 @@ def test_too_many_connections_are_logged_once_per_burst() -> None:
             clock.now += later_s
             limit.is_exceeded(range(2))
 
-    assert warnings(log) == ["1 connections are open: new ones replace those without a whole request"] * 2
+    assert (
+        warnings(log)
+        == ["1 connections are open: new ones replace those without a whole request"] * 2
+    )
 
 
 def warnings(log: Any) -> list[str]:
