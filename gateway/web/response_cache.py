@@ -126,11 +126,13 @@ def _key(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:
 async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receive:
     """Read a small body that arrives soon after its head; return a `receive` that repeats it.
 
-    Many clients send head and body separately.
+    Many clients send head and body separately. One that expects a 100 first sends no body yet: the
+    application may refuse its request by the head.
     """
     if scope["method"] == "GET":
         inbound.body = b""
-    if scope["method"] != "POST" or isinstance(inbound.head.access, RequestError):
+    may_come_soon = scope["method"] == "POST" and b"expect" not in dict(scope["headers"])
+    if not may_come_soon or isinstance(inbound.head.access, RequestError):
         return receive
     messages: list[Message] = []
     body = bytearray()

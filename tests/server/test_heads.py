@@ -265,6 +265,19 @@ def test_http_1_0_gets_no_100_continue(
     assert connection.recv(65_536).startswith(b"HTTP/1.1 400 Bad Request")
 
 
+@pytest.mark.parametrize("login", [b"", b"Authorization: Bearer a\r\n"])
+def test_a_body_that_would_be_refused_is_not_asked_for(
+    connection: socket.socket, login: bytes
+) -> None:
+    """A client with `Expect` sends no byte of a body that is too large (RFC 9110, 10.1.1)."""
+    connection.sendall(
+        b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%b"
+        b"Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n" % login
+    )
+
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
 NO_HOST = b"GET /%b HTTP/1.1\r\nX-Request-Id: mine\r\n"
 BODY, NO_CHUNK = CHUNKED.split(b"21\r\n")[0], b"no chunk"
 
