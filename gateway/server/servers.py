@@ -82,6 +82,7 @@ class GatewayServer(uvicorn.Server):
         self.when_started = when_started
         self.is_hurried = False
         self.listeners: list[socket.socket] = []
+        self._connecting = set[asyncio.Task[None]]()
         self._signals: list[int] = []
         self._level_timer: asyncio.TimerHandle | None = None
 
@@ -141,20 +142,23 @@ class GatewayServer(uvicorn.Server):
         """Return the protocol of a connection that uvloop has accepted; accept those that wait.
 
         uvloop accepts one in an iteration of the event loop: beside 300 busy connections, new ones
-        would wait for seconds.
+        would wait for seconds. At the limit it is one, too: of those that have not sent a request
+        yet, one would replace the other.
         """
-        self._accept_waiting(self.listeners, _ACCEPTED_AT_ONCE)
+        edge = getattr(self.config.loaded_app.state, "edge", None)
+        room: int = edge.connection_limit.most if edge else _ACCEPTED_AT_ONCE
+        room -= len(self.server_state.connections) + len(self._connecting)
+        self._accept_waiting(self.listeners, min(_ACCEPTED_AT_ONCE, room))
         return GatewayProtocol(**parts)
 
     def _accept_waiting(self, listeners: Sequence[socket.socket], most: int) -> None:
-        tasks = self.server_state.tasks
         for listener in listeners:
             with contextlib.suppress(OSError):  # none waits, or no file is free
                 for _ in range(most):
                     accepted, _ = listener.accept()
                     task = asyncio.create_task(self._connect(accepted))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                    self._connecting.add(task)
+                    task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, accepted: socket.socket) -> None:
         protocol = partial(GatewayProtocol, self.config, self.server_state, self.lifespan.state)

@@ -410,11 +410,14 @@ def test_a_connection_whose_body_does_not_come_makes_room(slow: SlowRest) -> Non
         busy.sendall(post(QUERY))
         for part in parts:
             part.sendall(post(QUERY)[:-1])
-        until_soon(lambda: gateway.open_count == 6)
+        whole = [busy]
+        admission = gateway.server.config.loaded_app.state.edge.admission
+        until_soon(lambda: admission.in_progress == 1 and gateway.open_count == 6)
 
-        whole = [busy, *(stack.enter_context(gateway.client()) for _ in parts)]
-        for client in whole[1:]:
-            client.sendall(post(QUERY))
+        for _ in parts:
+            whole.append(stack.enter_context(gateway.client()))
+            whole[-1].sendall(post(QUERY))
+            until_soon(lambda: admission.in_progress == len(whole))
         assert [part.recv(1) for part in parts] == [b""] * 2
         slow.may_answer.set()
         assert all(b"Ada" in client.recv(65_536) for client in whole)

@@ -84,14 +84,15 @@ def test_connections_in_the_backlog_are_answered_before_the_end(
 class FloodedServer(GatewayServer):
     """A server whose clients all connect at the same time."""
 
-    accepted = 0
+    iterations = 20
 
     async def main_loop(self) -> None:
         """Count the connections that are open after a few iterations of the event loop."""
         clients = clients_of(self, 50)
-        for _ in range(20):
+        for _ in range(self.iterations):
             await asyncio.sleep(0)
         self.accepted = len(self.server_state.connections)
+        self.shed = self.config.loaded_app.state.edge.connection_limit.shed
         for client in clients:
             client.close()
         self.should_exit = True
@@ -105,6 +106,16 @@ def test_all_waiting_connections_are_accepted_at_once() -> None:
         server.run(sockets=[listener])
 
     assert server.accepted == 50
+
+
+def test_at_the_limit_connections_are_accepted_one_by_one() -> None:
+    """Of many that have not sent their requests yet, one would replace the other."""
+    settings = Settings(upstream_url=UPSTREAM_URL, max_connections=10)
+    server = FloodedServer(config_of(create_app(settings)))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.run(sockets=[listener])
+
+    assert 0 < server.shed <= server.iterations
 
 
 @pytest.mark.parametrize("call", ["dup", "accept"])
