@@ -79,10 +79,9 @@ def create_app(
         exception_handlers={HTTPException: not_found(has_query_page=settings.graphiql)},
         lifespan=lifespan,
     )
-    app.state.graphql = gateway.graphql  # for `gateway query`
+    app.state.graphql = gateway.graphql  # for the commands `query` and `doctor`
     app.state.reload = gateway.reloads  # for our server, at SIGHUP
     app.state.edge = gateway.edge
-    app.state.document_check = gateway.document_check  # for `gateway doctor`
     # The redirect would go to the host in the request, which any client can choose.
     app.router.redirect_slashes = False
     return app

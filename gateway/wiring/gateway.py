@@ -40,7 +40,6 @@ from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
-from gateway.web.read.document_check import DocumentCheck
 from gateway.web.read.manifests import names_in
 from gateway.web.read.persisted import DocumentsById
 from gateway.web.read.proxies import TrustedProxies
@@ -90,10 +89,6 @@ class Gateway:
 
         self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
         documents = DocumentsById(settings, manifest, self.shared)
-        self.document_check = DocumentCheck(self.schema.documents.errors)
-        if settings.trusted_documents:
-            self.document_check.manifests.put_nowait(manifest)
-            self._background.append(self.document_check.keep_checking)
         self.graphql = GraphQL(
             engine=Engine(self.schema, self.tracing.operation if self.tracing else None),
             reader=Reader(documents, self.schema.documents.validated, settings),
@@ -177,7 +172,6 @@ class Gateway:
         names.declare(names_in(manifest.values()))
         if settings.trusted_documents_only:
             self.schema.documents.trusted = frozenset(manifest.values())
-        self.document_check.manifests.put_nowait(manifest)
         self.edge.door.reloads += 1
 
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:

@@ -296,9 +296,9 @@ async def test_trusted_documents_that_cannot_run_are_a_finding(
         _, good = await doctor.about(side.url, f"--trusted-documents={tmp_path}/good.json")
 
     assert code == 0
-    assert "1 of 2 trusted documents cannot run: a (Cannot query field 'xyzzy'" in printed
+    assert "1 cannot run: a (Cannot query field 'xyzzy'" in printed
     assert "/schema.graphql" in printed
-    assert " documents " not in good
+    assert "cannot run" not in good
 
 
 @pytest.fixture

@@ -19,10 +19,9 @@ from gateway.settings import Settings
 from gateway.settings.messages import variable
 
 if TYPE_CHECKING:
-    from gateway.web.read.document_check import DocumentCheck
+    from gateway.web.graphql import GraphQL
 
 _MASK = "********"
-_OLD_DOCUMENTS = "build them again, with the gateway's /schema.graphql"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
 
 
@@ -48,7 +47,7 @@ def _run(
 
     settings, sent = arguments.read_caller(headers, tenant, flags)
     app = create_app(settings)  # if the gateway cannot start, no check is made
-    findings = asyncio.run(_examine(settings, app.state.document_check, sent, tenant or None))
+    findings = asyncio.run(_examine(settings, app.state.graphql, sent, tenant or None))
     shown = _effective(settings, flags)
     if is_json:
         report = {"settings": shown, "findings": [asdict(finding) for finding in findings]}
@@ -61,20 +60,32 @@ def _run(
 
 
 async def _examine(
-    settings: Settings, documents: "DocumentCheck", headers: Sequence[Header], tenant: str | None
+    settings: Settings, graphql: "GraphQL", headers: Sequence[Header], tenant: str | None
 ) -> list[Finding]:
     """Check the settings, trusted documents, this machine, Redis, the network and SuperOffice."""
     from gateway.commands.doctor import machine, servers  # slow to import
     from gateway.upstream.transport import PooledTransport
 
     findings = [Finding("settings", "warn", text) for text in settings.warnings]
-    if settings.trusted_documents and (problem := await documents.next_problem()):
-        findings.append(Finding("documents", "warn", problem, _OLD_DOCUMENTS))
+    findings += await _trusted_documents(settings, graphql)
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))
     async with PooledTransport(settings) as connections:
         return findings + await servers.superoffice(connections, settings, headers, tenant)
+
+
+async def _trusted_documents(settings: Settings, graphql: "GraphQL") -> list[Finding]:
+    """Find documents that cannot run, perhaps for another version of the schema."""
+    from gateway.web.read.manifests import read_manifests
+
+    failed = []
+    for name, text in read_manifests(settings.trusted_documents).items():
+        if errors := (await graphql.reader.validated(text)).errors:
+            failed.append(f"{name} ({errors[0].message})")
+    found = f"{len(failed)} cannot run: {', '.join(failed[:3])}"
+    advice = "build them again, with the gateway's /schema.graphql"
+    return [Finding("trusted documents", "warn", found, advice)] if failed else []
 
 
 def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -200,12 +200,6 @@ class DocumentCache:
             document = await self._flights.join(key, lambda: self._validate_in_queue(document))
         return document
 
-    async def errors(self, text: str) -> Sequence[GraphQLError]:
-        """Return the errors of a text, which is not cached."""
-        document = self._make(text)
-        await document.validate()
-        return document.errors
-
     async def _validate_in_queue(self, document: Document) -> Document:
         async with self._gate.slot(claimed_owner() or "no login"):
             await document.validate()
