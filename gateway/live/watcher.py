@@ -59,6 +59,8 @@ class Watcher:
         """
         seen: State | UpstreamError | None = None
         await self._catch_up()
+        if self._error and self.now_ns() > self._retry_ns:
+            self.wake()  # SuperOffice may answer again
         while True:
             if self.failure is not None:
                 raise self.failure
@@ -92,8 +94,6 @@ class Watcher:
         elif state and state.snapshot.requested_ns <= rejected_ns:
             self._state = None  # until the poll, there is nothing to show
             self.wake()
-        elif self._error and self.now_ns() > self._retry_ns:
-            self.wake()  # SuperOffice may answer again
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970."""

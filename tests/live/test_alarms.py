@@ -189,6 +189,20 @@ async def test_alarms_continue_while_rest_is_down(clock: Callable[..., Clock]) -
     assert screen.errors == []
 
 
+async def test_alarms_make_no_polls_while_rest_is_down(clock: Callable[..., Clock]) -> None:
+    """After a failure polls become rare, also for those who have an alarm every two seconds."""
+    desk = clock(*(waiting(seconds, seconds) for seconds in range(0, 60, 2)))
+    desk.desk.rhythm.interval_s = 5
+    async with desk.screen(COUNT % "{ waitSeconds: { min: 60 } }") as screen:
+        desk.desk.failure = UpstreamTimeoutError("late")
+        desk.desk.watchers.poll()
+        for second in range(0, 61, 2):
+            await desk.at(second)
+
+    assert len(screen.answers) == 1 + 30
+    assert len(desk.desk.calls) == 1 + 5  # after 0, 2.5, 7.5, 17.5 and 37.5 seconds
+
+
 async def test_no_alarm_shows_sessions_after_a_rejection(clock: Callable[..., Clock]) -> None:
     """A query was rejected since the last poll: the next alarm ends the subscription."""
     desk = clock(waiting(1, 50))
