@@ -46,7 +46,8 @@ class Budget:
         ends_at = now() + longest_s
         turns = self.polls if IS_POLL.get() else self.requests
         try:
-            async with asyncio.timeout(longest_s), turns.slot(share):
+            # A call that may not wait for a time still waits for the reply of Redis.
+            async with asyncio.timeout(max(_AHEAD_S, longest_s)), turns.slot(share):
                 left_s = min(_LONGEST_S, max(0, ends_at - now()))
                 wait_s = await self.rate.reserve(left_s)
                 if wait_s > left_s:

@@ -99,11 +99,11 @@ class ManualRate(SharedRate):
         return name
 
 
-async def take(budget: Budget, share: str, *, is_poll: bool = False) -> None:
+async def take(budget: Budget, share: str, *, is_poll: bool = False, longest_s: float = 60) -> None:
     """Take a time, as a call of this share, or as its live poll."""
     NAME.set(f"{share}'s poll" if is_poll else share)
     IS_POLL.set(is_poll)
-    await budget.take(share, longest_s=60)
+    await budget.take(share, longest_s=longest_s)
 
 
 async def test_a_slow_redis_does_not_lower_the_rate() -> None:
@@ -120,6 +120,16 @@ async def test_a_slow_redis_does_not_lower_the_rate() -> None:
 
     await asyncio.gather(*calls)
     assert round_trips == 5
+
+
+async def test_a_call_that_may_not_wait_gets_a_time_that_is_free() -> None:
+    """It has waited for a connection for half of its deadline; Redis is not asked in vain."""
+    rate = ManualRate("a tenant", 1)
+    call = asyncio.create_task(take(Budget(rate, queue=1), "ada", longest_s=-1))
+    await settle()
+
+    assert await rate.answer_first() == "ada"
+    await call
 
 
 @pytest.mark.parametrize("per_second", [1, 10, 25, 100])
