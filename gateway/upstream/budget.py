@@ -19,14 +19,14 @@ _PER_POLL = 3
 class Budget:
     """Limits the rate at which calls begin; waiting callers take turns, as in `Gate`.
 
-    Times are reserved for the calls of the next 0.2 seconds. Live polls have turns of their own,
-    one for three of requests: while both wait, polls get between a quarter and half of the budget,
-    however many there are of either.
+    All workers reserve times for the calls of the next 0.2 seconds. Live polls have turns of their
+    own, one for three of requests: while both wait, polls get between a quarter and half of the
+    budget, however many there are of either.
     """
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
-        slots = math.ceil(rate.per_second * _AHEAD_S)
+        slots = math.ceil(rate.per_second * _AHEAD_S / rate.workers)
         self.requests = Gate(slots=slots, queue=queue)
         self.polls = Gate(slots=math.ceil(slots / _PER_POLL), queue=queue)
         self.granted = self.refused = 0

@@ -122,6 +122,18 @@ async def test_a_slow_redis_does_not_lower_the_rate() -> None:
     assert round_trips == 5
 
 
+async def test_workers_together_reserve_few_times() -> None:
+    """Otherwise a caller's new call would wait for seconds behind those of one busy caller."""
+    rate = ManualRate("a tenant", 100, workers=8)
+    budget = Budget(rate, queue=50)
+    calls = [asyncio.create_task(take(budget, "ada")) for _ in range(50)]
+    await settle()
+
+    assert len(rate.asked) == 3
+    for call in calls:
+        call.cancel()
+
+
 async def test_a_call_that_may_not_wait_gets_a_time_that_is_free() -> None:
     """It has waited for a connection for half of its deadline; Redis is not asked in vain."""
     rate = ManualRate("a tenant", 1)
