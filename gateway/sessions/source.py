@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -27,7 +28,7 @@ from gateway.store.shared import Found, SharedCache, SharedKey
 from gateway.store.shared_times import SharedTimes
 from gateway.store.single_flight import Flights
 from gateway.upstream.body_memory import BodyMemory
-from gateway.upstream.budget import IS_POLL
+from gateway.upstream.budget import POLL, Poll
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,9 @@ class Source:
     """
 
     flights: Flights[Snapshot] = field(default_factory=Flights)
+    _polls: WeakValueDictionary[str, Poll] = field(default_factory=WeakValueDictionary, init=False)
+    """Those that have started a flight, by key."""
+
     epoch_ns: int = field(default=0, init=False)
     """The time of the last known change: snapshots requested before it are out of date."""
 
@@ -137,6 +141,8 @@ class Source:
                 return msgspec.structs.replace(cached, is_stale=True)
             fwd = "request" if cached.left_s() > 0 else "stale"
         is_joined = key in self.flights
+        if not request.is_poll and (poll := self._polls.get(key)) is not None:
+            poll.join()
         try:
             snapshot = await self.flights.join(key, call)
         except UpstreamError as exc:
@@ -211,7 +217,9 @@ class Source:
 
     async def _fly(self, request: _Request) -> Snapshot:
         """Fetch a new snapshot, in the task of a flight."""
-        IS_POLL.set(request.is_poll)
+        POLL.set(poll := Poll() if request.is_poll else None)
+        if poll is not None:
+            self._polls[request.key] = poll
         with self.bodies.hold(self.owner_of(request.caller)):
             return await self._fetch_and_cache(request)
 

@@ -2,18 +2,34 @@
 
 import asyncio
 import math
+from contextlib import suppress
 from contextvars import ContextVar
 
 from gateway.errors import UpstreamRateLimitedError, UpstreamUnavailableError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.gate import Gate
 
-IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
-"""Whether a call is that of a live subscription, which can wait for the next poll."""
-
 _LONGEST_S = 60  # the script in Redis ignores reservations further ahead
 _AHEAD_S = 0.2  # for a reservation: two of the longest round trips to Redis
 _PER_POLL = 3
+
+
+class Poll:
+    """A poll of a live subscription, which can wait for the next one, until a request joins it."""
+
+    is_joined = False
+    turn: asyncio.Timeout | None = None
+
+    def join(self) -> None:
+        """Let it take its turn among requests."""
+        self.is_joined = True
+        if self.turn is not None:
+            with suppress(RuntimeError):  # the wait has just ended
+                self.turn.reschedule(0)
+
+
+POLL: ContextVar[Poll | None] = ContextVar("poll", default=None)
+"""The poll for which a call is made; None for a request."""
 
 
 class Budget:
@@ -44,10 +60,15 @@ class Budget:
         """
         now = asyncio.get_running_loop().time
         ends_at = now() + longest_s
-        turns = self.polls if IS_POLL.get() else self.requests
+        # A call that may not wait for a time still waits for the reply of Redis.
+        turn = asyncio.timeout(max(_AHEAD_S, longest_s))
+        turns, poll = self.requests, POLL.get()
+        if poll is not None and not poll.is_joined:
+            turns, poll.turn = self.polls, turn
         try:
-            # A call that may not wait for a time still waits for the reply of Redis.
-            async with asyncio.timeout(max(_AHEAD_S, longest_s)), turns.slot(share):
+            async with turn, turns.slot(share):
+                if poll is not None:
+                    poll.turn = None
                 left_s = min(_LONGEST_S, max(0, ends_at - now()))
                 wait_s = await self.rate.reserve(left_s)
                 if wait_s > left_s:
@@ -55,6 +76,9 @@ class Budget:
                 if wait_s:
                     await asyncio.sleep(wait_s)
         except (TimeoutError, UpstreamUnavailableError) as exc:
+            if poll is not None and poll.is_joined and turns is self.polls:
+                await self.take(share, longest_s=longest_s)
+                return
             raise self._refusal(turns.waiting / self.rate.per_second) from exc
         self.granted += 1
 

@@ -24,8 +24,11 @@ from gateway.sessions.freshness import Windows
 from gateway.sessions.snapshot import Stored, assemble
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
+from gateway.store.shared_rate import SharedRate
 from gateway.upstream.body_memory import BodyMemory
+from gateway.upstream.budget import Budget
 from tests.clock import FakeClock
+from tests.waiting import settle
 
 KARI = Caller(((b"authorization", b"Basic kari"),))
 JONAS = Caller(((b"authorization", b"Basic jonas"),))
@@ -380,6 +383,27 @@ async def test_a_poll_may_request_an_age_below_a_second() -> None:
     bench.clock.advance(0.5)
 
     assert (await bench.source.serve(KARI, max_age_s=0.25, is_poll=True)).how == "miss"
+
+
+async def test_a_request_that_joins_a_poll_does_not_wait_behind_polls() -> None:
+    """Those of many subscribers may wait for the budget; both get the answer of one call."""
+    budget, bench = Budget(SharedRate("a tenant", 1), queue=9), Bench()
+
+    async def fetch(caller: Caller, trace: Sequence[Header]) -> bytes:
+        await budget.take(caller.owner(), longest_s=60)
+        return await bench.rest(caller, trace)
+
+    bench.source.fetch = fetch
+    async with budget.polls.slot("another"):
+        poll = asyncio.create_task(bench.source.serve(KARI, is_poll=True))
+        await settle()
+        has_waited = budget.polls.waiting
+        async with asyncio.timeout(5):
+            served = await bench.source.serve(KARI)
+            assert (await poll).snapshot is served.snapshot
+
+    assert has_waited
+    assert len(bench.rest.calls) == 1
 
 
 async def test_a_large_answer_is_decoded_in_parts(

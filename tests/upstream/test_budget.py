@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import UpstreamRateLimitedError
 from gateway.store.shared_rate import SharedRate
-from gateway.upstream.budget import IS_POLL, Budget
+from gateway.upstream.budget import POLL, Budget, Poll
 from tests.clock import FakeClock
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 from tests.waiting import settle
@@ -102,7 +102,7 @@ class ManualRate(SharedRate):
 async def take(budget: Budget, share: str, *, is_poll: bool = False, longest_s: float = 60) -> None:
     """Take a time, as a call of this share, or as its live poll."""
     NAME.set(f"{share}'s poll" if is_poll else share)
-    IS_POLL.set(is_poll)
+    POLL.set(Poll() if is_poll else None)
     await budget.take(share, longest_s=longest_s)
 
 
