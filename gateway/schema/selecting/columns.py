@@ -47,6 +47,7 @@ def reader(name: str) -> Read:
         user_id              the key of a linked record
         user.node            the `id` of a linked record
         when_idle.zoned      whether a time names its zone
+        when_idle.recent     a time that seconds are counted from
         status.order         the value that `orderBy` compares
     """
     if name in _READERS:
@@ -59,6 +60,10 @@ def reader(name: str) -> Read:
         return lambda session: getattr(getattr(session, field), "id", None)
     if part == "zoned":
         return lambda session: (text := valid(getattr(session, field))) and dates.has_zone(text)
+    if part == "recent":
+        return lambda session: (
+            (text := valid(getattr(session, field))) and session.as_of.recent(text)
+        )
     if part == "order" and field.startswith("when_"):
         # In units of the last digit that SuperOffice sends, 100 ns, any date fits into 64 bits,
         # which is the limit in a cursor's JSON.

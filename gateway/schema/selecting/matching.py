@@ -31,9 +31,9 @@ SEARCHED = (
     "last_message",
 )
 CLOCKS = {
-    "wait_seconds": "when_requested",
-    "idle_seconds": "when_idle",
-    "customer_away_seconds": "when_fetched",
+    "wait_seconds": "when_requested.recent",
+    "idle_seconds": "when_idle.recent",
+    "customer_away_seconds": "when_fetched.recent",
 }
 """The fields whose seconds run with the clock, and the times that they run from."""
 

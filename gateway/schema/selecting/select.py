@@ -99,12 +99,12 @@ class Selecting:
         self._charge(selects.parts + len(selects.clocks))
         rows_at = defaultdict[int, set[int]](set)
         for name, end in selects.clocks:
-            for row, seconds in enumerate((await columns.load((name,)))[name]):
-                if seconds is not None and seconds < end:
-                    start = as_of.recent(getattr(columns.sessions[row], CLOCKS[name]))
-                    # Seconds that stand still differ from those since the start.
-                    if start is not None and seconds == max(0, now_ns - start) // SECOND_NS:
-                        rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
+            lists = await columns.load((name, start_name := CLOCKS[name]))
+            running = zip(lists[start_name], lists[name], strict=True)
+            for row, (start, seconds) in enumerate(running):
+                # Seconds that stand still differ from those since the start.
+                if start is not None and seconds == max(0, now_ns - start) // SECOND_NS < end:
+                    rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
                     await columns.turns.spend(_STEPS_PER_CROSSING)
             await columns.turns.spend(len(columns.sessions))
         matched, tries = frozenset(rows), _MOST_CROSSINGS

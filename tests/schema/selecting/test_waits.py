@@ -196,6 +196,31 @@ def test_an_alarm_is_on_time_in_the_hour_that_occurs_twice(fold: int) -> None:
     assert due_ns == requested_ns + 60 * 10**9
 
 
+def test_alarms_of_one_snapshot_share_the_times_of_its_sessions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For each further filter, only the session that changes first is read."""
+    texts = [f"2026-11-23T12:00:{second}Z" for second in range(10, 60)]
+    body = [{"Status": "InQueue", "WhenRequested": text} for text in texts]
+    as_of = AsOf(int(datetime(2026, 11, 23, 12, 1, tzinfo=UTC).timestamp()) * 10**9)
+    sessions = decode(orjson.dumps(body))
+    for session in sessions:
+        session.as_of = as_of
+    selecting = Selecting(snapshot_of(sessions, as_of), columns_of(sessions), 10**6)
+    first, later = (ChatSessionFilter(wait_seconds=IntRange(min=least)) for least in (60, 90))
+    at_once(selecting.next_change(first, []))
+    read, recent = list[str](), AsOf.recent
+
+    def recording(as_of: AsOf, text: str) -> int | None:
+        read.append(text)
+        return recent(as_of, text)
+
+    monkeypatch.setattr(AsOf, "recent", recording)
+
+    assert at_once(selecting.next_change(later, [])) == as_of.fetched_ns + 40 * 10**9
+    assert read == texts[:1]
+
+
 def test_the_demo_has_every_kind_of_session() -> None:
     """The examples above include all special events in the life of a chat."""
     kinds = Counter[str]()
