@@ -48,6 +48,9 @@ _SEEN_BYTES = 300
 _ROW_BYTES = 200
 """The memory of one more entry."""
 
+_STEPS_PER_ROW = 2
+"""The cost of a cached row: to find it, and to copy it into the answer."""
+
 
 @dataclass(slots=True)
 class _Root:
@@ -137,16 +140,14 @@ class Prepared:
                     found = self._projections.make(key, planner, root.details, turns)
                 if not found:
                     return None
-                if value is not None:
-                    cost = found.cost(value)
-                    await turns.spend(cost)
-                    if isinstance(value, list):
-                        snapshot = context.served.snapshot if context.served else None
-                        value = await _rows(found, value, snapshot, cost, turns)
-                    elif found.is_long(cost):
+                if isinstance(value, list):
+                    snapshot = context.served.snapshot if context.served else None
+                    value = await _rows(found, value, snapshot, turns)
+                elif value is not None:
+                    await turns.spend(cost := found.cost(value))
+                    if found.is_long(cost):
                         return None
-                    else:
-                        value = orjson.Fragment(found.json(value, {}))
+                    value = orjson.Fragment(found.json(value, {}))
                 data[root.name] = value
             return data
         return None
@@ -217,20 +218,20 @@ class Prepared:
 
 
 async def _rows(
-    found: Projection, items: list[object], snapshot: Snapshot | None, cost: int, turns: Turns
+    found: Projection, items: list[object], snapshot: Snapshot | None, turns: Turns
 ) -> list[orjson.Fragment] | orjson.Fragment:
-    """Project the sessions of a list, whose cost has been counted.
+    """Project the sessions of a list.
 
     Requests for most of a snapshot have the same rows, whatever their variables: from the second
     one on, rows are cached as JSON. For a hundred whole sessions that halves the time.
     """
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
-        return await _projected(found, items, cost, turns)
+        return await _projected(found, items, turns)
     cached, key = snapshot.attachments, found.project
     rows: dict[int, orjson.Fragment] | None = cached.get(key)
     if rows is None and not cached.get(seen := ("seen", key)):
         cached.add(seen, True, _SEEN_BYTES)
-        return await _projected(found, items, cost, turns)
+        return await _projected(found, items, turns)
     if rows is None:
         rows, size_bytes, known = {}, 0, Known()
         for session in snapshot.sessions:
@@ -239,13 +240,15 @@ async def _rows(
             size_bytes += len(made) + _ROW_BYTES
             await turns.spend(found.steps)
         cached.add(key, rows, size_bytes)
+    await turns.spend(_STEPS_PER_ROW * len(items))
     return [rows[id(item)] for item in items]
 
 
 async def _projected(
-    found: Projection, items: list[object], cost: int, turns: Turns
+    found: Projection, items: list[object], turns: Turns
 ) -> list[orjson.Fragment] | orjson.Fragment:
     """Project a list; yield to other requests if it is long."""
+    await turns.spend(cost := found.cost(items))
     if cost <= STEPS_PER_TURN:
         return found.list_json(items)
     made, known = list[orjson.Fragment](), Known()

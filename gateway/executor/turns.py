@@ -24,6 +24,12 @@ STEPS_PER_TURN = 8_000
 _TURNS_FOR_OTHERS = 8
 """Iterations between two parts, about as many as an ordinary request takes, some µs each."""
 
+_STEPS_PER_ITERATION = 2 * STEPS_PER_TURN
+"""Those of short work: with fewer, it would be slow beside many requests that do not wait."""
+
+_LEAST = 500
+"""Work of fewer steps does not wait for other work: any request takes several times as long."""
+
 _MOST_KNOWN = 10_000
 
 _OWNER = ContextVar("owner", default="")
@@ -68,27 +74,25 @@ def accept(owner: str) -> None:
 
 
 class Turns:
-    """Counts the steps of one request since it last yielded."""
+    """Counts the steps of one request since it last yielded to others with long work."""
 
     steps = 0
-    least = 500
-    """Work of fewer steps does not wait for other work: any request takes several times as long."""
+    least = _LEAST
+    """From so many steps on, the request waits in turn with other short work."""
 
     steps_of_all: ClassVar[int] = 0
-    """The steps of all requests since one of them yielded, and of those that wait."""
+    """The steps of all requests since some with short work were resumed, and those of these."""
 
     async def spend(self, steps: int) -> None:
         """Count steps, taken or to be taken; after enough of them, yield and wait for a turn."""
         self.steps += steps
         Turns.steps_of_all += steps
-        is_long = self.steps >= STEPS_PER_TURN
-        if is_long or (self.steps >= self.least and Turns.steps_of_all >= STEPS_PER_TURN):
-            try:
-                await (next_turn() if is_long else _turn_in(_SHORT, self.steps, 0))
-            finally:
-                left = Turns.steps_of_all - self.steps
-                Turns.steps_of_all = left if left >= STEPS_PER_TURN else 0
-                self.steps = 0
+        if self.steps >= STEPS_PER_TURN:
+            await next_turn()
+            self.steps, self.least = 0, STEPS_PER_TURN  # long work is not short again
+        elif self.steps >= self.least and Turns.steps_of_all >= _STEPS_PER_ITERATION:
+            await _turn_in(_SHORT, self.steps - self.least + _LEAST, 0)
+            self.least = self.steps + _LEAST
 
 
 EVENTS = Turns()
@@ -99,7 +103,7 @@ EVENTS.least = STEPS_PER_TURN  # they wait for each other alone
 
 async def next_turn() -> None:
     """Yield to other requests, and wait for this task's turn among those with long work."""
-    await _turn_in(_LONG, STEPS_PER_TURN, _TURNS_FOR_OTHERS)
+    await _turn_in(_LONG, _STEPS_PER_ITERATION, _TURNS_FOR_OTHERS)  # alone
 
 
 async def _turn_in(queue: _Queue, steps: int, for_others: int) -> None:
@@ -121,7 +125,7 @@ def _resume(loop: asyncio.AbstractEventLoop, waiting: _Waiting, for_others: int,
     if left:
         loop.call_soon(_resume, loop, waiting, for_others, left - 1)
         return
-    steps_left = STEPS_PER_TURN
+    steps_left = _STEPS_PER_ITERATION
     while waiting and steps_left > 0:
         share = next(iter(waiting))
         turns = waiting.pop(share)
@@ -131,5 +135,7 @@ def _resume(loop: asyncio.AbstractEventLoop, waiting: _Waiting, for_others: int,
         if not turn.done():  # not cancelled
             turn.set_result(None)
             steps_left -= steps
+    if not for_others:
+        Turns.steps_of_all = _STEPS_PER_ITERATION - steps_left
     if waiting:
         loop.call_soon(_resume, loop, waiting, for_others, for_others)

@@ -73,6 +73,37 @@ def test_a_small_work_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         work.send(None)
 
 
+async def waits(turns: Turns) -> bool:
+    """Spend 500 steps; return whether they waited."""
+    work = asyncio.create_task(turns.spend(500))
+    await asyncio.sleep(0)
+    is_waiting = not work.done()
+    await work
+    return is_waiting
+
+
+async def test_short_work_waits_only_for_other_work_of_the_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Requests of the past, however many, delay nobody."""
+    monkeypatch.setattr(Turns, "steps_of_all", 0)
+    for _ in range(1_000):
+        await Turns().spend(300)
+    request = Turns()
+
+    assert [await waits(request) for _ in range(15)] == [True] + [False] * 14
+
+
+async def test_long_work_waits_among_long_work_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside many short requests, too, a caller's long answers are made one after the other."""
+    short, long = Turns(), Turns()
+    await long.spend(STEPS_PER_TURN)
+
+    for request, has_to_wait in ((short, True), (long, False)):
+        monkeypatch.setattr(Turns, "steps_of_all", 10**9)
+        assert await waits(request) is has_to_wait
+
+
 @pytest.mark.parametrize(
     ("topic", "count"), [(4, 3_000), ("odd", 1_000)], ids=["projected", "by graphql-core"]
 )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import Phase, example, given, settings
@@ -19,6 +20,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Ex
 from gateway.executor import prepared, turns
 from gateway.executor.plan import Planner
 from gateway.schema import engine
+from gateway.web.middleware import representation
 from gateway.web.read import request
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import post_body
@@ -198,15 +200,15 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
     [
         (INTROSPECTION, {}, engine, "execute", 1),
         (INTROSPECTION, {"accept": "text/event-stream"}, engine, "execute", 1),
-        (LONG_VARIABLES, {}, prepared, "get_variable_values", 2),
+        (LONG_VARIABLES, {}, prepared, "get_variable_values", 4),
         (LONG_VARIABLES, {}, Executor, "execute_field", 3),
         (LONG_LITERAL, {}, prepared, "get_argument_values", 1),
         (SENT_FILTERS, STREAM, prepared, "convert_arguments", 1),
         ([[]] * 15_000, CREDENTIALS, request, "from_json", 1),
         ([[]] * 100_000, {}, request, "from_json", 1),
         ({"query": "{ chatSessions(limit: 9) { id } }"}, STREAM, prepared, "_rows", 1),
-        ({"query": "{ chatSessions { id } }"}, CREDENTIALS, prepared, "_rows", 1),
-        ({"query": "{ chatSessions(limit: 300) { id } }"}, CREDENTIALS, prepared, "_rows", 3),
+        ({"query": "{ chatSessions { id } }"}, CREDENTIALS, representation, "store", 1),
+        ({"query": "{ chatSessions(limit: 700) { id } }"}, CREDENTIALS, representation, "store", 3),
     ],
     ids=[
         "introspections",
@@ -252,6 +254,20 @@ async def test_equal_requests_at_once_take_turns(
 
     assert iterations.total() in {10, 10 * 20}
     assert max(iterations.values()) <= most
+
+
+async def test_a_list_whose_rows_are_cached_is_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait among long work, however many fields its rows have."""
+    query = "{ chatSessions(limit: 1000) { id status statusGroup customerName whenRequested } }"
+    sessions = json.loads(SESSIONS_AS_JSON)[:1_000]
+    async with gateway_over(RestSide(sessions), cache_ttl=3_600) as gateway:
+        for number in range(3):
+            await gateway.ask(query, {"n": number})
+        long_turn = AsyncMock()
+        monkeypatch.setattr(turns, "next_turn", long_turn)
+        await gateway.ask(query, {"n": 3})
+
+    assert not long_turn.await_count
 
 
 @pytest.mark.parametrize("headers", [{}, CREDENTIALS], ids=["no credentials", "credentials"])
