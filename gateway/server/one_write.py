@@ -70,7 +70,7 @@ class OneWriteProtocol(LimitedProtocol):
                 # connection. uvicorn compares each piece with the remaining length.
                 cycle.chunked_encoding = False
                 cycle.expected_content_length = len(body)
-            with self.waiting(len(body) if self.flow.write_paused else 0):
+            with self.sending(len(body)):
                 if start is not None:
                     await send_on(start)
                 await send_on(message)

@@ -22,7 +22,10 @@ class SlowReaderProtocol(asyncio.Protocol):
     """The parts of our application; None with any other one."""
 
     partly_sent_bytes = 0
-    """The size of the last answer, if it was not sent at once: it is held until its last byte."""
+    """The size of the messages that were not sent at once: each is held until its last byte."""
+
+    is_paused = False
+    """Whether messages have to wait until the client reads."""
 
     _waiting_bytes = 0
     """The size of the messages that wait until the client reads."""
@@ -34,15 +37,18 @@ class SlowReaderProtocol(asyncio.Protocol):
         return unsent + self._waiting_bytes
 
     @contextmanager
-    def waiting(self, size_bytes: int) -> Iterator[None]:
-        """Count a message that waits in the block until the client reads."""
-        self._waiting_bytes += size_bytes
+    def sending(self, size_bytes: int) -> Iterator[None]:
+        """Count a message that the block sends, while it waits and until its last byte is sent."""
+        waiting_bytes = size_bytes if self.is_paused else 0
+        self._waiting_bytes += waiting_bytes
         try:
-            if size_bytes:
+            if waiting_bytes:
                 self.count_unsent()
             yield
         finally:
-            self._waiting_bytes -= size_bytes
+            self._waiting_bytes -= waiting_bytes
+        if self.is_paused:
+            self.partly_sent_bytes += size_bytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find the application's limit."""
@@ -52,6 +58,7 @@ class SlowReaderProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Count the unsent bytes; past the limit, a connection is reset."""
         super().pause_writing()
+        self.is_paused = True
         self.count_unsent()
 
     def count_unsent(self) -> None:
@@ -62,7 +69,6 @@ class SlowReaderProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Count the unsent bytes no longer."""
-        self.partly_sent_bytes = 0
         super().resume_writing()
         self._forget()
 
@@ -72,5 +78,6 @@ class SlowReaderProtocol(asyncio.Protocol):
         self._forget()
 
     def _forget(self) -> None:
+        self.is_paused, self.partly_sent_bytes = False, 0
         if self.edge is not None:
             self.edge.unsent_limit.discard(self)

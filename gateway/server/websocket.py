@@ -106,8 +106,8 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         return await self.queue.get()
 
     async def send(self, message: Any) -> None:
-        """Send a message, counted while it waits until the client reads."""
-        with self.waiting(0 if self.writable.is_set() else len(message.get("text") or "")):
+        """Send a message, which counts until the client has read it."""
+        with self.sending(len(message.get("text") or "")):
             await super().send(message)
 
     def resume_writing(self) -> None:

@@ -100,11 +100,16 @@ def over_http(connect: Connect, caller: str) -> socket.socket:
     return connect(post(caller))
 
 
+def as_stream(connect: Connect, caller: str) -> socket.socket:
+    """Ask for an answer of eight megabytes as an event stream."""
+    return connect(post(caller).replace(b"Host", b"Accept: text/event-stream\r\nHost"))
+
+
 def read(client: socket.socket, count: int) -> int:
     """Read until so many bytes have come, or the connection ends; return their number."""
     size = 0
     with suppress(ConnectionResetError):
-        while size < count and (data := client.recv(65_536)):
+        while size < count and (data := client.recv(min(65_536, count - size))):
             size += len(data)
     return size
 
@@ -124,6 +129,20 @@ def test_the_caller_with_the_most_unsent_bytes_is_disconnected(
     assert read(honest, LARGE) >= LARGE
     assert 1 <= sum(read(client, LARGE) < LARGE for client in greedy) == limit.shed
     assert limit.shed < len(greedy), "those within the limit are served"
+
+
+@pytest.mark.parametrize("ask", [over_http, as_stream, over_a_websocket])
+def test_an_answer_that_was_sent_in_part_counts_as_a_whole(
+    app: Any, connect: Connect, ask: Callable[[Connect, str], socket.socket]
+) -> None:
+    """Each of four clients reads half of its answer: four whole ones are held."""
+    app.state.edge.unsent_limit.most = LIMIT + LARGE // 2
+    clients = [ask(connect, "greedy") for _ in range(4)]
+    for client in clients:
+        read(client, LARGE // 2)
+
+    assert sum(read(client, LARGE // 2) == LARGE // 2 for client in clients) == 3
+    assert app.state.edge.unsent_limit.shed == 1
 
 
 def test_messages_that_wait_for_a_slow_reader_count(app: Any, connect: Connect) -> None:
