@@ -72,10 +72,14 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         super().connection_made(transport)
         self.is_draining = not getattr(getattr(self.app, "state", None), "is_ready", True)
         if self.edge is not None and self.edge.connection_limit.is_exceeded(self.connections):
-            others = [c for c in self.connections if isinstance(c, LimitedProtocol)]
-            others.remove(self)
             kinds = LimitedProtocol.has_no_request, LimitedProtocol.has_part_of_request
-            waiting = next((c for is_kind in kinds for c in others if is_kind(c)), None)
+            found = (
+                other
+                for is_kind in kinds
+                for other in self.connections  # not copied: there may be thousands
+                if isinstance(other, LimitedProtocol) and other is not self and is_kind(other)
+            )
+            waiting = next(found, None)
             if waiting is None:
                 transport.abort()
                 return

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
@@ -27,6 +28,7 @@ from gateway.server.servers import GatewayServer
 from gateway.web import response_cache
 from gateway.web.read import body
 from tests.observe.logged import logged
+from tests.server.transport import Transport
 from tests.support import UPSTREAM_URL, RestSide, served_by
 from tests.waiting import until_soon
 
@@ -401,6 +403,36 @@ def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
 
     warnings = [event["event"] for event in log.events if event["level"] == "warning"]
     assert warnings == ["3 connections are open: new ones replace those without a whole request"]
+
+
+class Connections(set[Any]):
+    """Open connections; counts those that are looked at."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for connection in super().__iter__():
+            self.looked_at += 1
+            yield connection
+
+
+async def test_to_make_room_takes_no_search_among_idle_connections() -> None:
+    """A flood of new connections costs little: the first idle one that is found is closed."""
+    app = create_app(Settings(upstream_url=UPSTREAM_URL, max_connections=50))
+    config = uvicorn.Config(app, log_config=None, interface="asgi3", proxy_headers=False)
+    config.load()
+    state, transports = ServerState(), [Transport() for _ in range(51)]
+    state.connections = Connections()
+    for transport in transports:
+        protocol = GatewayProtocol(config, state, {}, asyncio.get_running_loop())
+        transport.protocol = protocol
+        protocol.connection_made(transport)
+
+    assert sum(transport.is_closed for transport in transports) == 1
+    assert state.connections.looked_at <= 2
+    for transport in transports:
+        transport.get_protocol().connection_lost(None)
+        transport.close()
 
 
 def test_a_connection_whose_body_does_not_come_makes_room(slow: SlowRest) -> None:
