@@ -126,12 +126,15 @@ def _key(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:
 async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receive:
     """Read a small body that arrives soon after its head; return a `receive` that repeats it.
 
-    Many clients send head and body separately. One that expects a 100 first sends no body yet: the
+    Many clients send head and body separately. One that expects a 100 sends no large body yet: the
     application may refuse its request by the head.
     """
     if scope["method"] == "GET":
         inbound.body = b""
-    may_come_soon = scope["method"] == "POST" and b"expect" not in dict(scope["headers"])
+    sent = dict(scope["headers"])
+    length = sent.get(b"content-length", b"")
+    is_small = length.isdigit() and int(length[:20]) <= _LARGEST_BODY
+    may_come_soon = scope["method"] == "POST" and (is_small or b"expect" not in sent)
     if not may_come_soon or isinstance(inbound.head.access, RequestError):
         return receive
     messages: list[Message] = []

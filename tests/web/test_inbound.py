@@ -196,12 +196,13 @@ async def test_the_gateway_works_below_a_path_prefix(rest: RestSide) -> None:
 
 
 @pytest.mark.socket
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}], ids=["none", "expect"])
 def test_a_body_that_arrives_after_its_head_gets_a_cached_answer(
-    executed: list[str], monkeypatch: pytest.MonkeyPatch
+    executed: list[str], monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     """A body that arrives separately, after its head, still gets the cached answer."""
     monkeypatch.setattr("gateway.web.response_cache._BODY_TIMEOUT_S", 10)
-    with running(**OURS) as url, httpx.Client(base_url=url) as http:
+    with running(**OURS) as url, httpx.Client(base_url=url, headers=headers) as http:
         answers = [post(http) for _ in range(3)]
 
     assert len({answer.content for answer in answers}) == 1
