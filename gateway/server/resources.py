@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 BACKLOG = 2048
 _OTHER_FILES = 200
-_PASSING = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_PASSING |= {socket.EAI_AGAIN}  # after a boot, the network comes later
+PASSING = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PASSING |= {socket.EAI_AGAIN}  # after a boot, the network comes later
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) 
     is_port = number == errno.EACCES and not host.startswith(UNIX)
     other = flag if is_port else flag.replace("port", "host")
     reason = "invalid host name" if isinstance(exc, UnicodeError) else exc.strerror or exc
-    return (CannotStartError if number in _PASSING else SettingsError)(
+    return (CannotStartError if number in PASSING else SettingsError)(
         f"cannot listen on {address_of(host, port)}: {reason}; give another --{other}"
     )
 

@@ -26,7 +26,7 @@ from gateway.server.resources import (
     url_of,
     with_fewer_connections,
 )
-from gateway.server.workers import Workers
+from gateway.server.workers import Report, Workers
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _work(
     options: Mapping[str, float],
     shutdown_delay_s: float,
     listener: socket.socket,
-    report: Callable[[str], None],
+    report: Callable[[Report], None],
 ) -> None:
     """Run one of several workers; report "" once it serves, or why it cannot."""
     try:
@@ -125,7 +125,7 @@ def _work(
         server = WorkerServer(config_of(app, **options), shutdown_delay_s, partial(report, ""))
         server.run(sockets=[join(listener)])
     except SettingsError as exc:
-        report(str(exc))
+        report(exc)
 
 
 def _build(

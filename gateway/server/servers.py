@@ -16,11 +16,11 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.errors import SettingsError
+from gateway.errors import CannotStartError, SettingsError
 from gateway.observe.logs import set_level
 from gateway.server import signals
 from gateway.server.protocol import GatewayProtocol
-from gateway.server.resources import BACKLOG
+from gateway.server.resources import BACKLOG, PASSING
 from gateway.server.websocket import SocketProtocol
 
 _TICK_S = 0.1
@@ -57,7 +57,11 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each has its o
 def cannot_start(exc: Exception) -> SettingsError:
     """Return the error for a failed start, in one line; at debug the log has the traceback."""
     logger.debug("the gateway cannot start", exc_info=exc)
-    return exc if isinstance(exc, SettingsError) else SettingsError(f"cannot start: {exc!r}")
+    if isinstance(exc, SettingsError):
+        return exc
+    # RuntimeError: no thread can be started.
+    may_pass = isinstance(exc, MemoryError | RuntimeError) or getattr(exc, "errno", None) in PASSING
+    return (CannotStartError if may_pass else SettingsError)(f"cannot start: {exc!r}")
 
 
 class GatewayServer(uvicorn.Server):

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
+from typing import Literal, TypeAlias
 
 from gateway.errors import CannotStartError, SettingsError
 from gateway.server import signals
@@ -27,6 +28,9 @@ _TICK_S = 0.2
 _PAUSE_S = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+Report: TypeAlias = SettingsError | Literal[""]
+"""Why a worker cannot start; "" once it serves."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,7 +38,7 @@ logger = logging.getLogger(__name__)
 class Workers:
     """Processes that each run `serve` on the listener; one that ends is replaced.
 
-    The second argument of `serve` takes its report: "" once it serves, or why it cannot start.
+    The second argument of `serve` takes its report.
 
     What the supervisor sends to all of them when it gets a signal:
 
@@ -48,15 +52,15 @@ class Workers:
     second one must change nothing.
     """
 
-    serve: Callable[[socket.socket, Callable[[str], None]], None]
+    serve: Callable[[socket.socket, Callable[[Report], None]], None]
     listener: socket.socket
     count: int
     timeout_s: float
     when_ready: Callable[[], None] = lambda: None
     """Called once all serve."""
 
-    _reports: dict[SpawnProcess, "Connection[str, str]"] = field(default_factory=dict)
-    _reported: dict[SpawnProcess, str] = field(default_factory=dict)
+    _reports: dict[SpawnProcess, "Connection[Report, Report]"] = field(default_factory=dict)
+    _reported: dict[SpawnProcess, Report] = field(default_factory=dict)
     _is_ready: bool = False
     _starts_at: float = 0
     """When the next worker may start, by `time.monotonic`."""
@@ -131,7 +135,7 @@ class Workers:
             if not self._is_ready:
                 raise CannotStartError(how)
         elif problem and not (self._is_ready and "" in self._reported.values()):
-            raise SettingsError(problem)
+            raise problem
         logger.warning("%s: another one starts", problem or how)
         self._starts_at = time.monotonic() + (0 if problem == "" else _PAUSE_S)
 

@@ -1,6 +1,7 @@
-"""A failed start ends the process with one line and exit code 2, with any number of workers."""
+"""A failed start ends the process with one line and exit code 2 or 1, however many workers."""
 
 import contextlib
+import errno
 import json
 import tempfile
 from collections.abc import AsyncIterator
@@ -11,9 +12,9 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway import Settings
-from gateway.errors import SettingsError
+from gateway.errors import CannotStartError, SettingsError
 from gateway.server.run import serve
-from gateway.server.servers import GatewayServer, config_of
+from gateway.server.servers import GatewayServer, cannot_start, config_of
 from tests.commands.test_serving import PATIENCE_S, running
 from tests.observe.logged import logged
 
@@ -127,6 +128,33 @@ def test_an_application_that_fails_to_start_is_an_error(in_middleware: bool, lin
 
     assert str(caught.value) == line
     assert {event["level"] for event in log.events} == {"info"}
+
+
+def without_threads(settings: Settings, **_: object) -> Starlette:
+    """Fail as an application does whose machine has no more threads."""
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_start_that_fails_for_lack_of_threads_may_succeed_later(workers: int) -> None:
+    """No setting is at fault: systemd and others start the gateway again."""
+    settings = Settings(upstream_url=REST, port=0, workers=workers)
+
+    with pytest.raises(CannotStartError, match=r"^cannot start: RuntimeError\(") as caught:
+        serve(settings, make_app=without_threads)
+
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [(OSError(errno.EMFILE, "x"), 1), (MemoryError(), 1), (OSError(errno.ENOENT, "x"), 2)],
+)
+def test_the_exit_code_says_whether_a_later_start_may_succeed(
+    failure: Exception, code: int
+) -> None:
+    """Files and memory may be free later; a missing file stays missing."""
+    assert cannot_start(failure).exit_code == code
 
 
 def test_an_application_that_fails_to_stop_is_logged() -> None:

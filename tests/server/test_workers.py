@@ -17,13 +17,14 @@ import pytest
 
 from gateway.errors import SettingsError
 from gateway.server import workers
+from gateway.server.workers import Report as Reported
 from gateway.server.workers import Workers
 from tests.observe.logged import logged
 
 pytestmark = pytest.mark.socket
 
 
-Report = Callable[[str], None]
+Report = Callable[[Reported], None]
 
 
 def greet(listener: socket.socket, report: Report) -> None:  # pragma: no cover - killed
@@ -46,7 +47,7 @@ def greet_ignoring_signals(
 
 def fail(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
     """Report why the start failed."""
-    report("the disk is full")
+    report(SettingsError("the disk is full"))
 
 
 def crash(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
@@ -61,7 +62,7 @@ def greet_but_third(
     number = len(list(folder.iterdir()))
     (folder / str(os.getpid())).touch()
     if number == 2:
-        report("the disk is full")
+        report(SettingsError("the disk is full"))
     else:
         greet(listener, report)
 
@@ -69,7 +70,7 @@ def greet_but_third(
 def greet_once(file: Path, listener: socket.socket, report: Report) -> None:  # pragma: no cover
     """Send the process id to each client, but fail at the second start."""
     if file.exists():
-        report("the disk is full")
+        report(SettingsError("the disk is full"))
     else:
         file.touch()
         greet(listener, report)
