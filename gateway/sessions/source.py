@@ -220,10 +220,11 @@ class Source:
         POLL.set(poll := Poll() if request.is_poll else None)
         if poll is not None:
             self._polls[request.key] = poll
-        with self.bodies.hold(self.owner_of(request.caller)):
-            return await self._fetch_and_cache(request)
+        owner = self.owner_of(request.caller)
+        with self.bodies.hold(owner):
+            return await self._fetch_and_cache(request, owner)
 
-    async def _fetch_and_cache(self, request: _Request) -> Snapshot:
+    async def _fetch_and_cache(self, request: _Request, owner: str) -> Snapshot:
         try:
             if self.shared is None or not self.windows.ttl_s:
                 _, snapshot = await self._call(request)
@@ -243,7 +244,6 @@ class Source:
             logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
-            owner = self.owner_of(request.caller)
             await self.cache.set(request.key, snapshot, ttl=self.windows.cached_s, owner=owner)
         return snapshot
 
