@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.errors import BadRequestError, RequestError
+from gateway.errors import BadRequestError
 from gateway.live.watcher import Watchers
 from gateway.observe.metrics import OK
 from gateway.observe.operations import OperationNames
@@ -30,10 +30,10 @@ class GraphQL:
     allowed_origins: frozenset[str]
     """Other sites whose pages may use the gateway."""
 
-    def context(self, inbound: Inbound, access: Access | RequestError | None = None) -> Context:
-        """Return the context for resolvers; `access` is the one from `connection_init`, if any."""
+    def context(self, inbound: Inbound) -> Context:
+        """Return the context for resolvers."""
         return Context(
-            access=access or inbound.head.access,
+            access=inbound.head.access,
             watchers_of=self.watchers_of,
             trace=trace_of(inbound.head.headers, inbound.request_id),
             max_age_s=inbound.head.max_age_s,

@@ -120,7 +120,7 @@ class Door:
             if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
         ]
         return RequestHead(
-            access=self.access(path, headers),
+            access=self._access(path, headers),
             max_age_s=max_age_of(headers) if self.heeds_cache_control else None,
             shaping=b"\n".join([b"%d" % self.reloads, *shaping]),
             client=client_of(headers),
@@ -129,8 +129,7 @@ class Door:
             sent_id=sent_id_of(headers),
         )
 
-    def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
-        """Return the caller and its source, or the reason why the request has none."""
+    def _access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
         try:
             source = self.find_source(path, headers)
             caller = self.policy.read(headers)

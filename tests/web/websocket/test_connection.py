@@ -14,7 +14,7 @@ from gateway.live.shared_streams import _Stream
 from gateway.live.watcher import Watcher
 from gateway.schema.engine import Answer, Engine
 from gateway.sessions import source
-from gateway.web.websocket import connection
+from gateway.web.websocket import connection, login
 from tests.support import CREDENTIALS, Gateway, RestSide
 from tests.waiting import counted_turns
 from tests.web.asking import Socket, connected, connected_to
@@ -139,7 +139,7 @@ async def test_a_passing_401_of_one_operation_leaves_the_others(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 401 closes the socket only when no other operation runs on it."""
-    monkeypatch.setattr(connection, "_STRANGER_S", 0.05)
+    monkeypatch.setattr(login, "_STRANGER_S", 0.05)
     async with connected(rest, CREDENTIALS, cache_ttl=0) as socket:
         await socket.log_in()
         subscribe(socket, "watch")

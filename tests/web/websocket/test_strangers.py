@@ -8,7 +8,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.caller import headers_from_payload
-from gateway.web.websocket import connection
+from gateway.web.websocket import login
 from tests.support import CREDENTIALS, RestSide, gateway_over
 from tests.web.asking import Socket, connected, connected_to
 
@@ -28,7 +28,7 @@ def strangers(app: Starlette) -> int:
 @pytest.fixture
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the time in which SuperOffice has to accept the credentials."""
-    monkeypatch.setattr(connection, "_STRANGER_S", 0.5)
+    monkeypatch.setattr(login, "_STRANGER_S", 0.5)
 
 
 async def hang(request: httpx.Request) -> httpx.Response:
@@ -60,7 +60,7 @@ async def test_a_payload_is_not_held_while_superoffice_is_asked(
         held.extend(map(dict, payloads))
         return httpx.Response(200, json=[])
 
-    monkeypatch.setattr(connection, "headers_from_payload", read)
+    monkeypatch.setattr(login, "headers_from_payload", read)
     rest.answer = answer
     async with connected(rest, {}) as socket:
         await socket.sent.get()

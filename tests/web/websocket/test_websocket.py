@@ -17,6 +17,7 @@ from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.websocket import SocketProtocol
 from gateway.web.websocket import connection as websocket
+from gateway.web.websocket import login
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
 from tests.waiting import until_soon
@@ -597,7 +598,7 @@ def test_a_socket_without_connection_init_is_closed(
     changing_rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket without `connection_init` is closed after a timeout."""
-    monkeypatch.setattr(websocket, "_STRANGER_S", 0.1)
+    monkeypatch.setattr(login, "_STRANGER_S", 0.1)
     with live(changing_rest) as address, opened(address) as socket:
         assert close_code_and_reason(socket)[0] == 4408
 
@@ -649,7 +650,7 @@ def test_an_id_in_use_closes_the_socket(
 
 def test_an_idle_socket_is_closed(changing_rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle socket is closed; one with a subscription stays open."""
-    monkeypatch.setattr(websocket, "_IDLE_S", 1)
+    monkeypatch.setattr(login, "_IDLE_S", 1)
     with live(changing_rest) as address, opened(address) as busy, opened(address) as idle:
         initiate(busy, **CREDENTIALS)
         subscribe(busy)
