@@ -34,7 +34,7 @@ from gateway.observe.operations import OperationNames
 if TYPE_CHECKING:
     from gateway.caller import Caller
     from gateway.schema.engine import Answer, Operation
-    from gateway.sessions.source import Fetch
+    from gateway.sessions.fetching import Fetch
     from gateway.store.memory import BoundedMemoryCache
 
 _Spans = Callable[..., AbstractContextManager[Span]]

@@ -20,7 +20,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
-from gateway.sessions.source import Fetch
+from gateway.sessions.fetching import Fetch
 from gateway.store.single_flight import Flights
 from gateway.tenants.state_service import StateService, TenantState
 

@@ -22,9 +22,10 @@ from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.sessions.caller_rate import CallerRate
+from gateway.sessions.fetching import Fetch
 from gateway.sessions.freshness import Lookups, Windows
 from gateway.sessions.snapshot import Snapshot
-from gateway.sessions.source import Fetch, Source
+from gateway.sessions.source import Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache

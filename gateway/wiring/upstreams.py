@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from gateway.caller import CallerPolicy
-from gateway.sessions.source import Fetch, Source
+from gateway.sessions.fetching import Fetch
+from gateway.sessions.source import Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.shared import SharedCache
