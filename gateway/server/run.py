@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,9 +121,10 @@ def _work(
     try:
         with _without_gc():
             app = build()
-        from gateway.server.servers import WorkerServer, config_of
+        from gateway.server.servers import GatewayServer, config_of
 
-        server = WorkerServer(config_of(app, **options), shutdown_delay_s, partial(report, ""))
+        config, when_started = config_of(app, **options), partial(report, "")
+        server = GatewayServer(config, shutdown_delay_s, when_started, parent_process())
         server.run(sockets=[join(listener)])
     except SettingsError as exc:
         report(exc)

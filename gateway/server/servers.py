@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
@@ -70,18 +70,20 @@ class GatewayServer(uvicorn.Server):
     Draining, it serves for `shutdown_delay_s` more: load balancers need a while to notice that it
     is not ready. uvicorn closes the port at once, and raises the signal again when it is done,
     which would end the process with a traceback or with exit code 143.
-    """
 
-    notify = staticmethod(signals.notify_systemd)
-    """Report a state to systemd, if it has started this process."""
+    One of several workers has a `supervisor`. It may get the same SIGTERM more than once, and USR2
+    ends its drain. It also drains when its supervisor has ended: no signal would come.
+    """
 
     def __init__(
         self,
         config: uvicorn.Config,
         shutdown_delay_s: float = 0,
         when_started: Callable[[], None] = lambda: None,
+        supervisor: BaseProcess | None = None,
     ) -> None:
         super().__init__(config)
+        self.supervisor = supervisor
         self.shutdown_delay_s = shutdown_delay_s
         self.when_started = when_started
         self.is_hurried = False
@@ -120,13 +122,15 @@ class GatewayServer(uvicorn.Server):
             for number in signals.HANDLED:
                 signal.signal(number, lambda number, _: self._signals.append(number))
         self.when_started()
-        self.notify("READY=1")
+        self._notify("READY=1")
 
     async def on_tick(self, counter: int) -> bool:
         """Handle signals; return whether it is time to stop. Called ten times a second."""
         pending, self._signals = self._signals, []
         for number in dict.fromkeys(pending):  # one reload for many HUPs: SIGTERM must not wait
             self._handle(number)
+        if self.supervisor is not None and not self.supervisor.is_alive():
+            self.should_exit = True  # `|=` would undo that of a signal which comes meanwhile
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -171,20 +175,27 @@ class GatewayServer(uvicorn.Server):
 
     def _handle(self, number: int) -> None:
         """Handle a signal that does not stop the server by itself."""
-        if number == signals.USR1:
+        if number == signals.USR2 and self.should_exit and self.supervisor is not None:
+            self.is_hurried = True
+        elif number == signals.USR1:
             set_level("debug")
             self._reset_level_later(_VERBOSE_S)
             logger.info("The log has the level debug for %d s", _VERBOSE_S)
         elif signals.is_hangup(number):
             self.handle_exit(signal.SIGTERM, None)
         elif number == signals.HUP:
-            self.notify(signals.reloading())
+            self._notify(signals.reloading())
             self._reset_level_later(0)
             if reload := getattr(self.config.loaded_app.state, "reload", None):
                 reload()
             for connection in self._http_connections():
                 connection.forget_head()
-            self.notify("READY=1")
+            self._notify("READY=1")
+
+    def _notify(self, state: str) -> None:
+        """Report a state to systemd; a worker's supervisor does that."""
+        if self.supervisor is None:
+            signals.notify_systemd(state)
 
     def _http_connections(self) -> list[GatewayProtocol]:
         """Return the open connections that are not WebSockets."""
@@ -198,6 +209,8 @@ class GatewayServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain; Ctrl+C or a second signal ends the drain; one more Ctrl+C drops requests."""
+        if self.supervisor is not None and self.should_exit and sig != signal.SIGINT:
+            return  # the same SIGTERM again
         self.force_exit |= self.is_hurried and sig == signal.SIGINT
         self.is_hurried |= self.should_exit or sig == signal.SIGINT
         self.should_exit = True
@@ -207,7 +220,7 @@ class GatewayServer(uvicorn.Server):
         if signals.early:
             self.should_exit = self.is_hurried = True
         await super().main_loop()
-        self.notify("STOPPING=1")
+        self._notify("STOPPING=1")
         self.config.loaded_app.state.is_ready = False
         for connection in self._http_connections():
             connection.drain()
@@ -218,30 +231,3 @@ class GatewayServer(uvicorn.Server):
             await self.on_tick(tick)
             await asyncio.sleep(_TICK_S)
         self.is_hurried = True
-
-
-class WorkerServer(GatewayServer):
-    """The server of one of several workers.
-
-    It may get the same SIGTERM more than once, and USR2 ends its drain. It also drains when its
-    supervisor has ended: no signal would come.
-    """
-
-    notify = staticmethod(lambda state: None)  # the supervisor notifies
-
-    async def on_tick(self, counter: int) -> bool:
-        """Return whether it is time to stop; called ten times a second."""
-        supervisor = parent_process()
-        if supervisor is not None and not supervisor.is_alive():
-            self.should_exit = True  # `|=` would undo that of a signal which comes meanwhile
-        return await super().on_tick(counter)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain at SIGTERM; a second SIGTERM changes nothing."""
-        if sig == signal.SIGINT or not self.should_exit:
-            super().handle_exit(sig, frame)
-
-    def _handle(self, number: int) -> None:
-        if number == signals.USR2 and self.should_exit:
-            self.is_hurried = True
-        super()._handle(number)

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,8 @@ from gateway.commands.upstream import serve_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.server import run as serving
-from gateway.server import servers
 from gateway.server.run import serve
-from gateway.server.servers import GatewayServer, WorkerServer
+from gateway.server.servers import GatewayServer
 from gateway.upstream.client import PATH
 from tests.observe.logged import logged
 from tests.ports import free_port
@@ -271,9 +271,22 @@ def test_each_further_signal_ends_a_wait(
     assert (server.is_hurried, server.force_exit) == (is_hurried, is_forced)
 
 
-def worker_server() -> WorkerServer:
+class Supervisor(BaseProcess):
+    """A running process that calls a function whenever it is checked."""
+
+    def __init__(self, when_checked: Callable[[], object] = lambda: None) -> None:
+        self.when_checked = when_checked
+
+    def is_alive(self) -> bool:
+        """Return that it is running."""
+        self.when_checked()
+        return True
+
+
+def worker_server() -> GatewayServer:
     """Return the server of a worker without an application."""
-    return WorkerServer(uvicorn.Config("nothing", log_config=None))
+    config = uvicorn.Config("nothing", log_config=None)
+    return GatewayServer(config, supervisor=Supervisor())
 
 
 @pytest.mark.parametrize(
@@ -332,18 +345,10 @@ async def test_signals_may_come_faster_than_they_are_handled(
     assert handled == [signal.SIGHUP] * 3
 
 
-async def test_a_sigterm_during_a_check_of_the_supervisor_counts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_sigterm_during_a_check_of_the_supervisor_counts() -> None:
     """A worker is not left to serve on, and to be killed with its requests."""
     worker = worker_server()
-
-    class Supervisor:
-        def is_alive(self) -> bool:
-            worker.handle_exit(TERM, None)
-            return True
-
-    monkeypatch.setattr(servers, "parent_process", Supervisor)
+    worker.supervisor = Supervisor(lambda: worker.handle_exit(TERM, None))
 
     assert await worker.on_tick(0)
 
