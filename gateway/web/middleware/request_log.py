@@ -39,7 +39,7 @@ class AccessLog:
     ) -> None:
         """Log a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
-        client = self._count(record, record.first_answer_s or seconds, inbound.head.client)
+        client_fields = self._count(record, record.first_answer_s or seconds, inbound.head.client)
         level = logging.DEBUG if record.is_routine else logging.INFO
         if not logger.isEnabledFor(level):
             return
@@ -49,7 +49,8 @@ class AccessLog:
             "status": status,
             "duration_ms": round(seconds * 1000, 1),
             "request_id": inbound.request_id.decode(),
-            **_with_client(record.fields(), client),
+            **record.fields(),
+            **client_fields,
         }
         if self.shows_client and scope.get("client"):
             fields["client"] = scope["client"][0]
@@ -58,26 +59,26 @@ class AccessLog:
     def operation(self, started: float, record: AccessRecord, client: Client) -> None:
         """Log one of the operations on a WebSocket, when it has its first answer."""
         seconds = time.perf_counter() - started
-        client = self._count(record, seconds, client)
+        client_fields = self._count(record, seconds, client)
         if logger.isEnabledFor(logging.INFO):
-            fields = _with_client(record.fields(), client)
-            fields = {"duration_ms": round(seconds * 1000, 1), **fields}
+            fields = {"duration_ms": round(seconds * 1000, 1), **record.fields(), **client_fields}
             log_event(logger, logging.INFO, "operation", fields)
 
-    def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
-        """Count a request if it is GraphQL; return the client that the log may name."""
+    def _count(self, record: AccessRecord, seconds: float, client: Client) -> dict[str, str]:
+        """Count a request if it is GraphQL; return the log's fields about its client, if any."""
         meter, timings = self.meter, record.timings
         if timings is None:
             if record.operation is None:
-                return NO_CLIENT
+                return {}
             timings = record.timings = meter.of(record.operation, record.outcome, record.tenant)
         timings.add(seconds)
         meter.sent_bytes += record.sent_bytes
         if record.deprecated and record.is_answered:
             meter.deprecated.update(record.deprecated)
         if client is NO_CLIENT:
-            return client
-        return meter.clients.count(client, is_answered=record.is_answered)
+            return {}
+        name, version = meter.clients.count(client, is_answered=record.is_answered)
+        return {"client_name": name, "client_version": version}
 
 
 @dataclass(slots=True)
@@ -133,12 +134,6 @@ def _is_known_path(scope: Scope, status: int, inbound: Inbound) -> bool:
 def is_route(app: Any, path: str) -> bool:  # an application of Starlette, or another one
     """Return whether an application has exactly this path."""
     return path in {getattr(route, "path", None) for route in app.routes}
-
-
-def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:
-    if client is NO_CLIENT:
-        return fields
-    return {**fields, "client_name": client[0], "client_version": client[1]}
 
 
 def _printable_path(scope: Scope) -> str:
