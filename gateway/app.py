@@ -17,7 +17,7 @@ from gateway.schema.build import sdl
 from gateway.settings import Settings
 from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.endpoint import Endpoint
-from gateway.web.middleware.cors import cross_origin
+from gateway.web.middleware.cors import Cors
 from gateway.web.middleware.representation import Representation
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.pages import docs
@@ -120,5 +120,5 @@ def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
         Middleware(Representation, also=b"X-Tenant" if settings.environment else b""),
-        *cross_origin(settings),
+        *([Middleware(Cors, settings=settings)] if settings.cors_origins else []),
     ]

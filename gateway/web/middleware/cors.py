@@ -1,39 +1,33 @@
 """CORS, for pages of other sites."""
 
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp
 
 from gateway.headers import Use, names
 from gateway.settings import Settings
 from gateway.web.read.accept import LONGEST_LIST
 
 
-def cross_origin(settings: Settings) -> list[Middleware]:
-    """Return the CORS middleware, if pages of other sites may use the gateway."""
-    origins = settings.cors_origins
-    if not origins:
-        return []
-    return [
-        Middleware(
-            _CORS,
-            allow_origins=sorted(origins),
-            # With `*`, any page could read data with a visitor's cookies.
-            allow_credentials="*" not in origins,
+class Cors(CORSMiddleware):
+    """Lets pages of the origins in the settings use the gateway."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        # With `*`, any page could read data with a visitor's cookies.
+        is_for_some = "*" not in settings.cors_origins
+        ours = names(Use.CORS, has_tenants=settings.environment is not None)
+        super().__init__(
+            app,
+            allow_origins=sorted(settings.cors_origins),
+            allow_credentials=is_for_some,
             allow_methods=["GET", "POST"],
-            allow_headers=[
-                *names(Use.CORS, has_tenants=settings.environment is not None),
-                *settings.cors_headers,
-            ],
-            allow_private_network="*" not in origins,
+            allow_headers=[*ours, *settings.cors_headers],
+            allow_private_network=is_for_some,
             expose_headers=names(Use.EXPOSED),
             max_age=600,
         )
-    ]
 
-
-class _CORS(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight; a refusal names the headers and the settings."""
         sent = dict(request_headers)
