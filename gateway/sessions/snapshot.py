@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from cachetools import LRUCache
 
@@ -15,17 +15,15 @@ from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
 from gateway.records.decode import Decode, parts
 
-A = TypeVar("A")
 
-
-class Attachments(Generic[A]):
+class Attachments:
     """An LRU cache for objects of one snapshot, up to `max_bytes`; it is dropped with the snapshot.
 
     So no object needs to be invalidated, and none can reach another caller.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._entries: LRUCache[Hashable, tuple[A, int]] = LRUCache(
+        self._entries: LRUCache[Hashable, tuple[Any, int]] = LRUCache(
             max_bytes, getsizeof=lambda entry: entry[1]
         )
 
@@ -34,11 +32,11 @@ class Attachments(Generic[A]):
         """The sum of the sizes that were passed to `add`."""
         return int(self._entries.currsize)
 
-    def get(self, key: Hashable) -> A | None:
+    def get(self, key: Hashable) -> Any:  # of the type that was added
         """Return the object stored under `key`."""
         return self._entries.get(key, (None, 0))[0]
 
-    def add(self, key: Hashable, value: A, size_bytes: int) -> None:
+    def add(self, key: Hashable, value: object, size_bytes: int) -> None:
         """Store an object, unless the key is in use or the object is larger than `max_bytes`.
 
         A key in use becomes the latest one: another request has just made the same.
@@ -78,7 +76,7 @@ class Snapshot:
     origin: Origin
     fetch_s: float
     decode_s: float
-    attachments: Attachments[Any]  # types of the packages that import this one
+    attachments: Attachments
     """Answers that were made from the snapshot."""
 
     json_bytes: int
@@ -180,7 +178,7 @@ async def assemble(
     )
 
 
-def attachments_for(own_bytes: int) -> Attachments[Any]:
+def attachments_for(own_bytes: int) -> Attachments:
     """Make room for twice the memory of some sessions: an answer with all of them, and its rows."""
     return Attachments(max(2 * own_bytes, _LEAST_FOR_ATTACHMENTS))
 

@@ -9,17 +9,17 @@ from gateway.sessions.snapshot import Attachments, compact
 
 
 @pytest.fixture
-def answers() -> Attachments[str]:
+def answers() -> Attachments:
     """Return attachments of up to a hundred bytes."""
-    return Attachments[str](100)
+    return Attachments(100)
 
 
-def stored_answers(answers: Attachments[str]) -> str:
+def stored_answers(answers: Attachments) -> str:
     """Return the stored answers to the requests a, b and c."""
     return "".join(answers.get(request) or "" for request in "abc")
 
 
-def test_an_answer_is_found_by_its_request(answers: Attachments[str]) -> None:
+def test_an_answer_is_found_by_its_request(answers: Attachments) -> None:
     """An answer is found by its own request only."""
     answers.add("a", "A", 10)
 
@@ -27,7 +27,7 @@ def test_an_answer_is_found_by_its_request(answers: Attachments[str]) -> None:
     assert answers.size_bytes == 10
 
 
-def test_the_first_answer_to_a_request_is_kept(answers: Attachments[str]) -> None:
+def test_the_first_answer_to_a_request_is_kept(answers: Attachments) -> None:
     """A second answer to an equal request is ignored, as both are equal."""
     answers.add("a", "A", 10)
     answers.add("a", "A again", 20)
@@ -35,7 +35,7 @@ def test_the_first_answer_to_a_request_is_kept(answers: Attachments[str]) -> Non
     assert (stored_answers(answers), answers.size_bytes) == ("A", 10)
 
 
-def test_an_answer_above_the_limit_is_not_stored(answers: Attachments[str]) -> None:
+def test_an_answer_above_the_limit_is_not_stored(answers: Attachments) -> None:
     """An answer above the limit is not stored and evicts no other."""
     answers.add("a", "A", 60)
     answers.add("b", "B", 101)
@@ -43,7 +43,7 @@ def test_an_answer_above_the_limit_is_not_stored(answers: Attachments[str]) -> N
     assert (stored_answers(answers), answers.size_bytes) == ("A", 60)
 
 
-def test_the_least_recently_used_answer_is_evicted(answers: Attachments[str]) -> None:
+def test_the_least_recently_used_answer_is_evicted(answers: Attachments) -> None:
     """At the limit of bytes, the least recently used answer is evicted."""
     answers.add("a", "A", 40)
     answers.add("b", "B", 40)
@@ -53,7 +53,7 @@ def test_the_least_recently_used_answer_is_evicted(answers: Attachments[str]) ->
     assert (stored_answers(answers), answers.size_bytes) == ("AC", 80)
 
 
-def test_an_answer_that_is_made_again_is_the_latest(answers: Attachments[str]) -> None:
+def test_an_answer_that_is_made_again_is_the_latest(answers: Attachments) -> None:
     """Requests that make the same rows at once do not evict them by their different answers."""
     answers.add("a", "rows", 40)
     answers.add("b", "B", 40)

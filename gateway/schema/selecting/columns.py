@@ -109,7 +109,7 @@ class Columns:
     """The fields that `search` may read."""
 
     turns: Turns
-    store: Attachments[Any] | None = None
+    store: Attachments | None = None
     """Caches the lists."""
 
     _lists: dict[str, Sequence[Any]] = field(default_factory=dict, init=False)
