@@ -53,34 +53,43 @@ def reader(name: str) -> Read:
     if name in _READERS:
         return _READERS[name]
     field, _, part = name.partition(".")
-    if field.removesuffix("_id") in LINKS and field.endswith("_id"):
-        link = field.removesuffix("_id")
-        return lambda session: _key_of(getattr(session, link))
-    if part == "node":
-        return lambda session: getattr(getattr(session, field), "id", None)
-    if part == "zoned":
-        return lambda session: (text := valid(getattr(session, field))) and dates.has_zone(text)
-    if part == "recent":
-        return lambda session: (
-            (text := valid(getattr(session, field))) and session.as_of.recent(text)
-        )
-    if part == "order" and field.startswith("when_"):
-        # In units of the last digit that SuperOffice sends, 100 ns, any date fits into 64 bits,
-        # which is the limit in a cursor's JSON.
-        read = reader(field)
-        return lambda session: None if (ns := read(session)) is None else ns // 100
-    if field.startswith("when_"):
-        # Times in an unknown zone can still be compared with each other.
-        return lambda session: (
-            (text := valid(getattr(session, field)))
-            and dates.nanoseconds(text, session.as_of.zone or dates.UTC)
-        )
-    return lambda session: valid(getattr(session, field))
+    if not field.startswith("when_"):
+        return lambda session: valid(getattr(session, field))
+    convert = _TIMES[part]
+    return lambda session: (text := valid(getattr(session, field))) and convert(text, session.as_of)
+
+
+def _nanoseconds(text: str, as_of: dates.AsOf) -> int:
+    # Times in an unknown zone can still be compared with each other.
+    return dates.nanoseconds(text, as_of.zone or dates.UTC)
+
+
+_TIMES: dict[str, Callable[[str, dates.AsOf], object]] = {
+    "": _nanoseconds,
+    # In units of the last digit that SuperOffice sends, 100 ns, any date fits into 64 bits, which
+    # is the limit in a cursor's JSON.
+    "order": lambda text, as_of: _nanoseconds(text, as_of) // 100,
+    "zoned": lambda text, _: dates.has_zone(text),
+    "recent": lambda text, as_of: as_of.recent(text),
+}
+"""What is read from a time, by the part of the name after the dot."""
+
+
+def _linked(link: str, read: Callable[[Any], object]) -> Read:
+    """Return the function that reads a value of a linked record; None without a valid record."""
+
+    def read_link(session: ChatSession) -> object:
+        linked = getattr(session, link)
+        return read(linked) if isinstance(linked, Record) else None
+
+    return read_link
 
 
 _GROUPS = tuple(StatusGroup)
 
 _READERS: dict[str, Read] = {
+    **{f"{link}_id": _linked(link, lambda o: valid(getattr(o, o.key))) for link in LINKS},
+    **{f"{link}.node": _linked(link, lambda o: o.id) for link in LINKS},
     "assigned": lambda session: valid(session.user) is not None,
     "transfer_pending": lambda session: valid(session.transfer_to) is not None,
     "node": lambda session: session.id,
@@ -91,9 +100,9 @@ _READERS: dict[str, Read] = {
     "status_group.order": lambda session: (
         None if session.status_group is None else _GROUPS.index(session.status_group)
     ),
-    "user.order": lambda session: _folded_text(session.user, "full_name"),
-    "contact.order": lambda session: _folded_text(session.contact, "name"),
-    "customer_name.order": lambda session: _folded_text(session, "customer_name"),
+    "user.order": _linked("user", lambda user: _folded(user.full_name)),
+    "contact.order": _linked("contact", lambda contact: _folded(contact.name)),
+    "customer_name.order": lambda session: _folded(session.customer_name),
     "wait_seconds.waiting": lambda session: (
         session.wait_seconds if session.status_group is StatusGroup.WAITING else None
     ),
@@ -129,7 +138,7 @@ class Columns:
         return [column[row] for row in rows]
 
     async def _read(self, name: str) -> list[Any]:
-        read = self._folded if name == "search" else reader(name)
+        read = self._searched if name == "search" else reader(name)
         size, steps = _OF_FOLDED.get(name, (_BLOCK, _STEPS))
         column: list[Any] = []
         sessions = iter(self.sessions)
@@ -143,18 +152,13 @@ class Columns:
             self.store.add(("column", name), column, size_bytes)
         return column
 
-    def _folded(self, session: ChatSession) -> str:
+    def _searched(self, session: ChatSession) -> str:
         texts = [text for name in self.searched if (text := valid(getattr(session, name)))]
         self.turns.steps += sum(map(len, texts))  # folding may remove all: then none count later
         return _BETWEEN_TEXTS.join(map(fold, texts))
 
 
-def _folded_text(linked: object, field: str) -> str | None:
-    text = valid(getattr(linked, field)) if isinstance(linked, Record) else None
-    return None if text is None else fold(text[:_LONGEST_WITH_ACCENTS])[:_LONGEST_ORDERED]
-
-
-def _key_of(linked: object) -> object:
-    if isinstance(linked, Record) and linked.key:
-        return valid(getattr(linked, linked.key))
-    return None
+def _folded(text: object) -> str | None:
+    if not isinstance(text, str):
+        return None
+    return fold(text[:_LONGEST_WITH_ACCENTS])[:_LONGEST_ORDERED]
