@@ -5,7 +5,6 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 import strawberry
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from gateway.errors import BadUserInputError
 from gateway.schema.declare.inputs import optional, sparse
@@ -49,9 +48,6 @@ _RUN = 1_000
 _STEPS_TO_SORT = 2
 
 Key: TypeAlias = int | str | None
-Keys: TypeAlias = tuple[Key, ...]
-"""A session's place in an order: a value per key, `chatSessionId`, and `id` if that is null."""
-
 Sortable: TypeAlias = tuple[tuple[int, object], ...]
 
 
@@ -73,41 +69,27 @@ class Order:
         """Return the text that identifies this order in a cursor."""
         return ",".join(f"{name} {direction.value}" for name, direction in self._keys[:-1])
 
-    def keys(self, session: ChatSession) -> Keys:
-        """Return a session's place in the order."""
-        return tuple(read(session) for read in self._reads)
+    def keys(self, session: ChatSession) -> Sequence[Key]:
+        """Return a session's place: a value per key, `chatSessionId`, and `id` if that is null."""
+        return [read(session) for read in self._reads]
 
-    def place(self, session: ChatSession) -> Sortable:
-        """Return a session's place in comparable form."""
-        return self.sortable(self.keys(session))
-
-    def sortable(self, keys: Keys) -> Sortable:
+    def sortable(self, keys: Sequence[Key]) -> Sortable:
         """Make keys comparable: null last, and descending keys reversed."""
         return tuple(
             (1, 0) if key is None else (0, key if direction is Direction.ASC else _reversed(key))
             for key, (_, direction) in zip(keys, self._keys, strict=True)
         )
 
-    def concealed(self, keys: Keys, cipher: AESSIV) -> list[Key]:
-        """Return keys for a cursor, which goes into URLs and logs: texts are encrypted."""
-        encrypt = cipher.encrypt
-        return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
-
-    def revealed(self, keys: Iterable[Any], cipher: AESSIV) -> Sortable:  # whatever a client sends
-        """Return the place in this order that a cursor's keys give.
+    def checked(self, keys: Sequence[Any]) -> Sortable:  # whatever a client sends
+        """Make the keys of a cursor comparable.
 
         Raises:
-            ValueError, InvalidTag: the keys are not what `concealed` wrote.
+            ValueError: they are not keys of this order.
         """
-        decrypt = cipher.decrypt
-        texts = [
-            decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
-            for k in keys
-        ]
         kinds = [str if name in _TEXTS else int for name, _ in self._keys]
-        if not all(k is None or type(k) is kind for k, kind in zip(texts, kinds, strict=True)):
+        if not all(k is None or type(k) is kind for k, kind in zip(keys, kinds, strict=True)):
             raise ValueError("A key has another type than those of this order.")
-        return self.sortable(tuple(texts))
+        return self.sortable(keys)
 
     async def sort(self, columns: Columns, rows: Iterable[int]) -> list[int]:
         """Return the rows in this order: sorted by each key, the most significant last."""

@@ -10,7 +10,7 @@ import binascii
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import strawberry
@@ -72,24 +72,23 @@ async def connect(
     last = _checked("last", last, _LARGEST_PAGE)
     if first is not None and last is not None:
         raise BadUserInputError("Give `first` or `last`, not both: they are different ends.")
-    sessions = columns.sessions
+    sessions, cursors = columns.sessions, _Cursors(order, cipher)
 
     def place(row: int) -> Sortable:
-        return order.place(sessions[row])
+        return order.sortable(order.keys(sessions[row]))
 
     start, end = 0, len(rows)
     if after is not None:
-        start = bisect_right(rows, _place("after", after, order, cipher), key=place)
+        start = bisect_right(rows, cursors.place("after", after), key=place)
     if before is not None:
-        end = max(start, bisect_left(rows, _place("before", before, order, cipher), key=place))
+        end = max(start, bisect_left(rows, cursors.place("before", before), key=place))
     if first is not None:
         end = min(end, start + first)
     if last is not None:
         start = max(start, end - last)
     edges: list[Any] = []  # relay.Edge, whose bound is Strawberry's own Node
     for row in rows[start:end]:
-        session = sessions[row]
-        edges.append(relay.Edge(node=session, cursor=_cursor(session, order, cipher)))
+        edges.append(relay.Edge(node=sessions[row], cursor=cursors.of(sessions[row])))
         await columns.turns.spend(_STEPS_FOR_EDGE)
     return ChatSessionConnection(
         edges=edges,
@@ -112,20 +111,31 @@ def _checked(name: str, number: int | None, largest: int) -> int | None:
     return number
 
 
-def _cursor(session: ChatSession, order: Order, cipher: AESSIV) -> str:
-    keys = order.concealed(order.keys(session), cipher)
-    return base64.urlsafe_b64encode(orjson.dumps([order.signature, *keys])).decode()
+class _Cursors(NamedTuple):
+    """Writes and reads the cursors of an order. They go into URLs and logs: texts are encrypted."""
 
+    order: Order
+    cipher: AESSIV
 
-def _place(name: str, cursor: str, order: Order, cipher: AESSIV) -> Sortable:
-    try:
-        parts = orjson.loads(base64.urlsafe_b64decode(cursor))
-    except (binascii.Error, ValueError):
-        parts = None
-    if not isinstance(parts, list) or not parts:
-        raise BadUserInputError(f"`{name}` is not a cursor of this connection.")
-    signature, *keys = parts
-    with suppress(ValueError, InvalidTag):
-        if signature == order.signature:
-            return order.revealed(keys, cipher)
-    raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")
+    def of(self, session: ChatSession) -> str:
+        encrypt, keys = self.cipher.encrypt, self.order.keys(session)
+        shown = [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
+        return base64.urlsafe_b64encode(orjson.dumps([self.order.signature, *shown])).decode()
+
+    def place(self, name: str, cursor: str) -> Sortable:
+        try:
+            parts = orjson.loads(base64.urlsafe_b64decode(cursor))
+        except (binascii.Error, ValueError):
+            parts = None
+        if not isinstance(parts, list) or not parts:
+            raise BadUserInputError(f"`{name}` is not a cursor of this connection.")
+        decrypt, (signature, *shown) = self.cipher.decrypt, parts
+        with suppress(ValueError, InvalidTag):
+            if signature == self.order.signature:
+                return self.order.checked(
+                    [
+                        decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
+                        for k in shown
+                    ]
+                )
+        raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")
