@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence, Set
 from contextlib import aclosing
 from enum import Enum
+from functools import partial
 from typing import Any, TypeAlias
 
 import strawberry
@@ -13,21 +14,12 @@ from gateway.executor.turns import EVENTS
 from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
 from gateway.live.state import Alarm, State
 from gateway.live.watcher import Watcher
+from gateway.schema import roots
 from gateway.schema.declare.rest_enum import member
-from gateway.schema.declare.scalars import DateTime, Declared, described
-from gateway.schema.declare.semantic_non_null import SemanticNonNull
+from gateway.schema.declare.scalars import DateTime, described
+from gateway.schema.declare.semantic_non_null import semantic_non_null
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary
-from gateway.schema.roots import (
-    Filter,
-    Info,
-    Limit,
-    OrderBy,
-    listed,
-    selected_groups,
-    selecting_from,
-    selects,
-)
 from gateway.schema.selecting.filters import ChatSessionFilter
 from gateway.schema.selecting.matching import clocks_of
 from gateway.schema.selecting.ordering import ChatSessionOrder
@@ -79,25 +71,25 @@ class ChatSessionChanges:
 
 
 def watch_chat_sessions(
-    info: Info,
-    filter: Filter = UNSET,  # noqa: A002  the field's standard term
-    order_by: OrderBy = UNSET,
-    limit: Limit = UNSET,
+    info: roots.Info,
+    filter: roots.Filter = UNSET,  # noqa: A002  the field's standard term
+    order_by: roots.OrderBy = UNSET,
+    limit: roots.Limit = UNSET,
 ) -> Results:
     """Yield the sessions that match, for each state."""
 
     async def sessions(selecting: Selecting, rows: Sequence[int], _: State) -> list[ChatSession]:
-        return listed(selecting, rows, limit)
+        return roots.listed(selecting, rows, limit)
 
     return _watch(info, sessions, filter or None, order_by or None)
 
 
 def watch_summary(
-    info: Info,
-    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+    info: roots.Info,
+    filter: roots.Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
     """Yield the counts of the sessions that match, for each state."""
-    groups = selected_groups(info)
+    groups = roots.selected_groups(info)
 
     async def summary(selecting: Selecting, *_: object) -> ChatSessionSummary:
         return await selecting.summary(filter or None, groups)
@@ -106,11 +98,11 @@ def watch_summary(
 
 
 def watch_changes(
-    info: Info,
-    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+    info: roots.Info,
+    filter: roots.Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
     """Yield the changes of the sessions that match, for each state that has any."""
-    ignored = frozenset() if selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
+    ignored = frozenset() if roots.selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
     matched: Set[object] = frozenset()
 
@@ -144,7 +136,7 @@ def watch_changes(
 
 
 async def _watch(
-    info: Info,
+    info: roots.Info,
     make: MakeResult,
     wanted: ChatSessionFilter | None,
     order_by: Sequence[ChatSessionOrder] | None = None,
@@ -157,7 +149,7 @@ async def _watch(
 
     async def result(watcher: Watcher, state: State) -> object:
         snapshot = state.at(watcher.now_ns()) if has_clock else state.snapshot
-        selecting = selecting_from(info, snapshot)
+        selecting = roots.selecting_from(info, snapshot)
         rows, _ = await selecting.rows(wanted, order_by)
         made = await make(selecting, rows, state)
         alarm.due_ns = await selecting.next_change(wanted, rows) if has_clock else None
@@ -184,10 +176,7 @@ async def _watch(
         yield exc
 
 
-def _subscription(resolver: Callable[..., Results], description: str) -> Declared:
-    return strawberry.subscription(
-        resolver=resolver, description=description, directives=[SemanticNonNull()]
-    )
+_subscription = partial(semantic_non_null, declare=strawberry.subscription)
 
 
 @strawberry.type(

@@ -36,7 +36,8 @@ class SemanticNonNull:
     """A use of the directive on a field."""
 
 
-def semantic_non_null(resolver: Callable[..., Any], description: str) -> Declared:
+def semantic_non_null(
+    resolver: Callable[..., Any], description: str, declare: Callable[..., Any] = strawberry.field
+) -> Declared:
     """Declare a field whose resolver returns a value or raises."""
-    uses = [SemanticNonNull()]
-    return strawberry.field(resolver=resolver, description=description, directives=uses)
+    return declare(resolver=resolver, description=description, directives=[SemanticNonNull()])
