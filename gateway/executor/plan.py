@@ -127,20 +127,11 @@ class Planner:
             return Cell(name, "__class__", lambda _: kind.name)
         field = kind.fields[field_name]
         declared: StrawberryField = field.extensions[DEFINITION]
-        if record is not None:
-            return self._cell_of_record(name, declared.python_name, record, field, nodes)
-        if not declared.is_basic_field:
-            raise _NoPlanError
-        return self._read(name, declared.python_name, field.type, nodes)
-
-    def _cell_of_record(
-        self,
-        name: str,
-        attribute: str,
-        record: type[Record],
-        field: GraphQLField,
-        nodes: FieldDetailsList,
-    ) -> Cell:
+        attribute = declared.python_name
+        if record is None:
+            if not declared.is_basic_field:
+                raise _NoPlanError
+            return self._read(name, attribute, field.type, nodes)
         column = record.columns.get(attribute)
         is_required = attribute in record.required or isinstance(field.type, GraphQLNonNull)
         if column is not None:

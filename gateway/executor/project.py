@@ -36,17 +36,13 @@ def projection(plan: Plan) -> Project:
     """Make the function that executes a plan."""
     if plan.shape == "map":
         return _of_map(plan)
-    project = _of_objects(plan)
+    source = _Source()
+    project = source.function(f"    return {source.expression(plan, 'o')}\n")
     if plan.load is not None:
         project = _of_json(plan, plan.load, project)
     for may_be_null in reversed(plan.lists):
         project = _of_lists(project, _absent(may_be_null=may_be_null))
     return project
-
-
-def _of_objects(plan: Plan) -> Project:
-    source = _Source()
-    return source.function(f"    return {source.expression(plan, 'o')}\n")
 
 
 def _of_json(plan: Plan, load: Convert, project: Project) -> Project:
