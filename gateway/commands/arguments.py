@@ -43,11 +43,8 @@ _COMMAND_LINES = "; other users can read command lines: use a file or the enviro
 def add_settings(command: argparse.ArgumentParser, usage: str) -> None:
     """Add a flag for each setting; without the flag, the environment variable counts."""
     command.usage = f"{command.prog} {usage} [settings]".replace("  ", " ")
-    meanings, defaults, secrets = (
-        Settings.meanings(),
-        Settings.shown_defaults(),
-        Settings.secrets(),
-    )
+    meanings, defaults = Settings.meanings(), Settings.shown_defaults()
+    secrets = Settings.secrets()
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, field in Settings.model_fields.items():
         title = str(cast("JsonDict", field.json_schema_extra)["group"])

@@ -60,7 +60,8 @@ class LoadedSettings(BaseSettings):
         """Return the files of secrets in one source: flags or environment."""
         files = {name: source[f"{name}_file"] for name in cls.secrets() if f"{name}_file" in source}
         for name in files.keys() & source.keys():
-            raise SettingsError(messages.two_secrets(name))
+            name = messages.variable(name)
+            raise SettingsError(f"{name} and {name}_FILE are both set: remove one of them")
         return files
 
     def reread(self) -> Self:

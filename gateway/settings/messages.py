@@ -46,11 +46,6 @@ def is_secret(field: FieldInfo) -> bool:
     return "SecretStr" in str(field.annotation)
 
 
-def two_secrets(name: str) -> str:
-    """Return the message for a secret that is given both as a value and as a file."""
-    return f"{variable(name)} and {variable(name)}_FILE are both set: remove one of them"
-
-
 def with_flags(text: str, flags: Collection[str]) -> str:
     """Replace environment variables in a message by flags, for the settings in `flags`."""
 
