@@ -84,7 +84,7 @@ def derived(reader: Callable[[Any], object], description: str) -> Declared:
 
 def entries(description: str, *, deprecated: str | None = None) -> Declared:
     """Declare a JSON map, shown as a list of entries; its argument `names` selects some."""
-    metadata = {_KIND: "entries", _REST: None}
+    metadata = {_KIND: "entries"}
     return strawberry.field(
         description=description, metadata=metadata, deprecation_reason=deprecated
     )
@@ -105,24 +105,24 @@ def entity(
     description: str,
     *,
     key: str | None = None,
-    stamps: tuple[str, ...] = (),
     dates: Convert = date,
 ) -> Callable[[type[T]], type[T]]:
     """Make a class of declarations a GraphQL type, and derive its record type.
 
     `key` names the field that identifies an object; key 0 in a linked object means that there is
-    none. `stamps` name slots of the record that the gateway fills, not the REST API. `dates`
-    converts its dates. The fields of base classes that are not entities are included.
+    none. `dates` converts its dates. An annotation alone declares a slot of the record that the
+    gateway fills, and no field. The fields of base classes that are not entities are included.
     """
 
     def declare(cls: type[T]) -> type[T]:
         derivation = _Derivation(cls.__name__, dates)
-        for stamp in stamps:
-            derivation.add_slot(stamp, Any, f"#{stamp}")
         bases = tuple(base for base in cls.__bases__ if base in {Node, object})
         for part in [cls, *(base for base in cls.__bases__ if base not in bases)]:
             for name, annotation in inspect.get_annotations(part, eval_str=True).items():
-                derivation.add(name, annotation, copy(vars(part)[name]))
+                if name in vars(part):
+                    derivation.add(name, annotation, copy(vars(part)[name]))
+                else:
+                    derivation.add_stamp(name)
         record = derivation.derive(key)
         # A new class, with annotations in its namespace: rewriting those of `cls` would depend on
         # how Python stores them, which PEP 649 changed in 3.14.
@@ -154,17 +154,21 @@ class _Derivation:
         self.columns: dict[str, Column] = {}
         self.required: dict[str, str] = {}
 
+    def add_stamp(self, name: str) -> None:
+        # No name in JSON has a "#": the decoder leaves such a slot to the gateway.
+        self._add_slot(name, Any, f"#{name}")
+
     def add(self, name: str, annotation: object, field: StrawberryField) -> None:
         self.annotations[name] = annotation
         self.fields[name] = field
         kind = field.metadata[_KIND]
         if kind == "stamp":
-            self.add_slot(name, Any, f"#{name}")
+            self.add_stamp(name)
             return
         if kind == "derived":
             self.namespace[name] = property(field.metadata["reader"])
             return
-        rest = field.metadata[_REST] or capitalize_first(to_camel_case(name))
+        rest = field.metadata.get(_REST) or capitalize_first(to_camel_case(name))
         slot, base = f"_{name}", _without_none(annotation)
         nested = find_record(base)
         if kind == "entries":
@@ -173,16 +177,11 @@ class _Derivation:
             value: Any = nested if nested.properties else str
             wire_type = dict[str, value | None]
             self._add_nested(name, Property(rest, slot, wire_type, "an object", "map", nested))
-            self.fields[name] = strawberry.field(
-                resolver=_entries_resolver(name, entry),
-                description=field.description,
-                deprecation_reason=field.deprecation_reason,
-            )
+            field(_entries_resolver(name, entry))
         elif typing.get_origin(base) is list:
-            nested = record_of(typing.get_args(typing.get_args(base)[0])[0])
-            lines = types.GenericAlias(list, (types.GenericAlias(list, (nested,)),))
+            line: Any = record_of(typing.get_args(typing.get_args(base)[0])[0])
             expected = "a list of lists of objects"
-            self._add_nested(name, Property(rest, slot, lines, expected, "lines", nested))
+            self._add_nested(name, Property(rest, slot, list[list[line]], expected, "lines", line))
         elif nested is not None:
             self._add_nested(name, Property(rest, slot, nested, "an object", "record", nested))
         elif isinstance(base, type) and issubclass(base, Enum):
@@ -216,8 +215,7 @@ class _Derivation:
         )
         return cast("type[Record]", made)
 
-    def add_slot(self, slot: str, wire_type: Any, rest: str) -> None:
-        # No name in JSON has a "#": the decoder leaves such a slot to the gateway.
+    def _add_slot(self, slot: str, wire_type: Any, rest: str) -> None:
         self.slots.append((slot, wire_type | None, msgspec.field(default=None, name=rest)))
 
     def _require(self, rest: str, *names: str) -> None:
@@ -232,7 +230,7 @@ class _Derivation:
             self.slots.append((p.slot, msgspec.Raw, msgspec.field(default=None, name=p.rest_name)))
             p = in_json(p)
         else:
-            self.add_slot(p.slot, p.wire_type, p.rest_name)
+            self._add_slot(p.slot, p.wire_type, p.rest_name)
         self.properties.append(p)
         return p
 

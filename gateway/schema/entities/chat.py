@@ -1,7 +1,6 @@
 """The chat session, which all other entities are linked to."""
 
-from typing import TYPE_CHECKING
-
+from gateway.records.dates import AsOf
 from gateway.records.record import date_of_service
 from gateway.schema.declare.entity import derived, entity, prop, stamped
 from gateway.schema.declare.nodes import Node
@@ -12,9 +11,6 @@ from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.crm import Project, Sale, Ticket
 from gateway.schema.entities.enums import ChatSessionFlags, ChatSessionStatus
 from gateway.schema.entities.people import Associate, Contact, Person
-
-if TYPE_CHECKING:
-    from gateway.records.dates import AsOf
 
 _NO_INSTANT = (
     "Null if the zone of the times is unknown: send `SO-TimeZone: UTC, includeTZOffset`, or let "
@@ -33,12 +29,10 @@ _PLAIN_TEXT = (
     "of every channel in which they may respond, listen, manage or be notified, whichever agent "
     "handles them.",
     key="chat_session_id",
-    stamps=("as_of",),
     dates=date_of_service,
 )
 class ChatSession(Node, Rights):
-    if TYPE_CHECKING:  # the stamp
-        as_of: AsOf
+    as_of: AsOf
 
     chat_session_id: int | None = prop("Primary key.")
     topic_id: int | None = prop(
