@@ -3,8 +3,8 @@
 They are checked at import, so that an upgrade that moves one of them fails at once and by name.
 """
 
+import graphql
 import strawberry
-from graphql import GraphQLSchema
 from graphql.execution.executor import Executor
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, validate_document
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -21,10 +21,10 @@ _OVERRIDDEN = ("build_response", "complete_object_value", "complete_list_value")
 _CALLED = ("complete_list_item_value",)
 
 
-def graphql_schema(schema: object) -> GraphQLSchema:
+def graphql_schema(schema: object) -> graphql.GraphQLSchema:
     """Return the graphql-core schema inside Strawberry's: validating and sorting need it."""
     found = schema._schema  # type: ignore[attr-defined]
-    assert isinstance(found, GraphQLSchema)  # noqa: S101  checked for mypy
+    assert isinstance(found, graphql.GraphQLSchema)  # noqa: S101  checked for mypy
     return found
 
 

@@ -11,20 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from graphql import (
-    GraphQLEnumType,
-    GraphQLError,
-    GraphQLField,
-    GraphQLLeafType,
-    GraphQLList,
-    GraphQLNonNull,
-    GraphQLObjectType,
-    GraphQLOutputType,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    Undefined,
-    is_leaf_type,
-)
+import graphql
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_subfields
 from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.base import StrawberryObjectDefinition
@@ -80,7 +67,7 @@ class _NoPlanError(Exception):
     """Part of the selection has to be executed field by field."""
 
 
-def is_planned(kind: GraphQLObjectType) -> bool:
+def is_planned(kind: graphql.GraphQLObjectType) -> bool:
     """Return whether a type can have a plan: Strawberry's do, introspection's do not."""
     return DEFINITION in kind.extensions
 
@@ -89,19 +76,19 @@ def is_planned(kind: GraphQLObjectType) -> bool:
 class Planner:
     """Plans the selections of an operation, for some values of its variables."""
 
-    schema: GraphQLSchema
-    node: OperationDefinitionNode
+    schema: graphql.GraphQLSchema
+    node: graphql.OperationDefinitionNode
     fragments: dict[str, FragmentDetails]
     variables: VariableValues
 
-    def plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
+    def plan(self, kind: graphql.GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
         """Plan what a field's nodes select on a type; None if that cannot be planned."""
         try:
             return self._plan(kind, nodes)
-        except (_NoPlanError, GraphQLError):
+        except (_NoPlanError, graphql.GraphQLError):
             return None
 
-    def _plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
+    def _plan(self, kind: graphql.GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
         definition: StrawberryObjectDefinition = kind.extensions[DEFINITION]
         record = find_record(definition.origin)
         selected = collect_subfields(
@@ -118,7 +105,7 @@ class Planner:
     def _cell(
         self,
         name: str,
-        kind: GraphQLObjectType,
+        kind: graphql.GraphQLObjectType,
         record: type[Record] | None,
         nodes: FieldDetailsList,
     ) -> Cell:
@@ -133,7 +120,7 @@ class Planner:
                 raise _NoPlanError
             return self._read(name, attribute, field.type, nodes)
         column = record.columns.get(attribute)
-        is_required = attribute in record.required or isinstance(field.type, GraphQLNonNull)
+        is_required = attribute in record.required or isinstance(field.type, graphql.GraphQLNonNull)
         if column is not None:
             write = _converted(column.convert, field.type, is_required=is_required)
             return Cell(name, column.slot, write, is_required=is_required)
@@ -145,7 +132,7 @@ class Planner:
             return Cell(name, attribute, is_required=is_required)
         return self._read(name, attribute, field.type, nodes)
 
-    def _names(self, field: GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:
+    def _names(self, field: graphql.GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:
         first = nodes[0]
         arguments = get_argument_values(
             field, first.node, self.variables, first.fragment_variable_values
@@ -157,43 +144,43 @@ class Planner:
         self,
         name: str,
         attribute: str,
-        kind: GraphQLOutputType,
+        kind: graphql.GraphQLOutputType,
         nodes: FieldDetailsList,
         **more: Any,
     ) -> Cell:
         lists = []
         kind, may_be_null = _nullable(kind)
-        while isinstance(kind, GraphQLList):
+        while isinstance(kind, graphql.GraphQLList):
             lists.append(may_be_null)
             kind, may_be_null = _nullable(kind.of_type)
-        if isinstance(kind, GraphQLObjectType):
+        if isinstance(kind, graphql.GraphQLObjectType):
             more |= {"may_be_null": may_be_null, "lists": tuple(lists)}
             return Cell(name, attribute, inner=self._plan(kind, nodes, **more))
-        if lists or not is_leaf_type(kind):
+        if lists or not graphql.is_leaf_type(kind):
             raise _NoPlanError
         return Cell(name, attribute, _completed(kind, may_be_null=may_be_null))
 
 
-def _nullable(kind: GraphQLOutputType) -> tuple[GraphQLOutputType, bool]:
-    return (kind.of_type, False) if isinstance(kind, GraphQLNonNull) else (kind, True)
+def _nullable(kind: graphql.GraphQLOutputType) -> tuple[graphql.GraphQLOutputType, bool]:
+    return (kind.of_type, False) if isinstance(kind, graphql.GraphQLNonNull) else (kind, True)
 
 
-def _converted(convert: Convert, kind: GraphQLOutputType, *, is_required: bool) -> Convert:
+def _converted(convert: Convert, kind: graphql.GraphQLOutputType, *, is_required: bool) -> Convert:
     """Make the function that writes a column: a text as `convert` returns it, an enum by name."""
-    if not isinstance(kind, GraphQLEnumType):
+    if not isinstance(kind, graphql.GraphQLEnumType):
         return convert
     complete = _completed(kind, may_be_null=not is_required)
     return lru_cache(_WORDS_OF_AN_ENUM)(lambda word: complete(convert(word)))
 
 
-def _completed(kind: GraphQLLeafType, *, may_be_null: bool) -> Convert:
+def _completed(kind: graphql.GraphQLLeafType, *, may_be_null: bool) -> Convert:
     """Make the function that writes a leaf value; if it raises, graphql-core reports the error."""
 
     def write(value: object) -> object:
         if value is None and may_be_null:
             return None
         output = None if value is None else kind.coerce_output_value(value)
-        if output is None or output is Undefined:
+        if output is None or output is graphql.Undefined:
             raise OddValueError
         return output
 

@@ -13,17 +13,9 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
+import graphql
 import orjson
 import strawberry
-from graphql import (
-    DocumentNode,
-    GraphQLField,
-    GraphQLObjectType,
-    OperationType,
-    Undefined,
-    get_named_type,
-    get_operation_ast,
-)
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
 from strawberry.types.arguments import StrawberryArgument, convert_arguments
@@ -59,7 +51,7 @@ class _Root:
     name: str
     """The name of its value in the response."""
 
-    field: GraphQLField
+    field: graphql.GraphQLField
     """Only with arguments that are sent or have a default: each other one takes 3 µs a request."""
 
     declared: list[StrawberryArgument]
@@ -87,7 +79,7 @@ class Prepared:
         self,
         schema: strawberry.Schema,
         projections: Projections,
-        document: DocumentNode,
+        document: graphql.DocumentNode,
         operation_name: str | None,
     ) -> None:
         """Prepare a valid document.
@@ -95,8 +87,8 @@ class Prepared:
         Raises:
             NotPreparedError: its operation is not a query, or a root field is not one of ours.
         """
-        node = get_operation_ast(document, operation_name)
-        if node is None or node.operation is not OperationType.QUERY:
+        node = graphql.get_operation_ast(document, operation_name)
+        if node is None or node.operation is not graphql.OperationType.QUERY:
             raise NotPreparedError
         self._fragments = fragments_of(document)
         fragments = {name: FragmentDetails(d) for name, d in self._fragments.items()}
@@ -190,7 +182,9 @@ class Prepared:
             for name, details in collected.grouped_field_set.items()
         ]
 
-    def _root(self, name: str, query_type: GraphQLObjectType, details: FieldDetailsList) -> _Root:
+    def _root(
+        self, name: str, query_type: graphql.GraphQLObjectType, details: FieldDetailsList
+    ) -> _Root:
         node = details[0].node
         field = query_type.fields.get(node.name.value)
         if field is None or not field.extensions[DEFINITION].base_resolver:
@@ -199,12 +193,12 @@ class Prepared:
         used = {
             name: argument
             for name, argument in field.args.items()
-            if name in sent or argument.default_value is not Undefined
+            if name in sent or argument.default_value is not graphql.Undefined
         }
-        kind = get_named_type(field.type)
-        if not isinstance(kind, GraphQLObjectType):
+        kind = graphql.get_named_type(field.type)
+        if not isinstance(kind, graphql.GraphQLObjectType):
             raise NotPreparedError
-        field = GraphQLField(**{**field.to_kwargs(), "args": used})
+        field = graphql.GraphQLField(**{**field.to_kwargs(), "args": used})
         name_of = self._schema.config.name_converter.from_argument
         declared = [one for one in field.extensions[DEFINITION].arguments if name_of(one) in used]
         selection = cache(partial(self._projections.selection, self._planner, kind, details))

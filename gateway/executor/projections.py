@@ -9,18 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import graphql
 import msgspec
 import orjson
 from cachetools import LRUCache
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLObjectType,
-    Node,
-    VariableNode,
-)
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
 from graphql.execution.values import VariableValues
 
@@ -80,8 +72,8 @@ class Projection:
 class Selection:
     """What some nodes select on a type."""
 
-    kind: GraphQLObjectType
-    nodes: tuple[FieldNode, ...]
+    kind: graphql.GraphQLObjectType
+    nodes: tuple[graphql.FieldNode, ...]
     """Referenced, so that no other nodes can get their ids."""
 
     variables: tuple[str, ...]
@@ -109,7 +101,7 @@ class Projections:
         )
 
     def selection(
-        self, planner: Planner, kind: GraphQLObjectType, details: FieldDetailsList
+        self, planner: Planner, kind: graphql.GraphQLObjectType, details: FieldDetailsList
     ) -> Selection:
         """Return what some nodes select on a type."""
         nodes = tuple([detail.node for detail in details])
@@ -156,28 +148,34 @@ def _cells(plan: Plan) -> int:
     return cells
 
 
-def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+def fragments_of(document: graphql.DocumentNode) -> dict[str, graphql.FragmentDefinitionNode]:
     """Return the fragments of a document by name."""
-    return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    return {
+        d.name.value: d
+        for d in document.definitions
+        if isinstance(d, graphql.FragmentDefinitionNode)
+    }
 
 
-def nodes_in(left: list[object]) -> Iterator[Node]:
+def nodes_in(left: list[object]) -> Iterator[graphql.Node]:
     """Yield all nodes in some nodes; the caller may append more meanwhile."""
     while left:
         part = left.pop()
-        if isinstance(part, Node):
+        if isinstance(part, graphql.Node):
             yield part
             left += [getattr(part, key) for key in part.keys]
         elif isinstance(part, tuple):
             left += part
 
 
-def variables_in(nodes: Iterable[Node], fragments: Mapping[str, FragmentDetails]) -> set[str]:
+def variables_in(
+    nodes: Iterable[graphql.Node], fragments: Mapping[str, FragmentDetails]
+) -> set[str]:
     """Return the names of the variables in some nodes and in the fragments spread there."""
     names, left, unvisited = set[str](), list[object](nodes), dict(fragments)
     for node in nodes_in(left):
-        if isinstance(node, FragmentSpreadNode) and node.name.value in unvisited:
+        if isinstance(node, graphql.FragmentSpreadNode) and node.name.value in unvisited:
             left.append(unvisited.pop(node.name.value).definition)
-        if isinstance(node, VariableNode):
+        if isinstance(node, graphql.VariableNode):
             names.add(node.name.value)
     return names

@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
+import graphql
 import orjson
-from graphql import GraphQLNonNull, GraphQLObjectType
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -82,9 +82,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if self.turns.steps >= STEPS_PER_TURN:
             return self._later(self.complete_list_value, *arguments)
         item_type = return_type.of_type
-        kind = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
+        kind = item_type.of_type if isinstance(item_type, graphql.GraphQLNonNull) else item_type
         found = None
-        if isinstance(kind, GraphQLObjectType):
+        if isinstance(kind, graphql.GraphQLObjectType):
             found = self._projection(kind, details)
         steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
         if self.turns.steps + steps * len(result) > STEPS_PER_TURN:
@@ -122,7 +122,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         completed = complete(*arguments)
         return await completed if self.is_awaitable(completed) else completed
 
-    def _projection(self, kind: GraphQLObjectType, details: FieldDetailsList) -> Projection | None:
+    def _projection(
+        self, kind: graphql.GraphQLObjectType, details: FieldDetailsList
+    ) -> Projection | None:
         if not is_planned(kind):
             return None
         key = self.projections.selection(self._planner, kind, details).key(self.variable_values)

@@ -10,14 +10,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import graphql
 import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from graphql import (
-    GraphQLInputObjectType,
-    GraphQLObjectType,
-    NoSchemaIntrospectionCustomRule,
-    lexicographic_sort_schema,
-)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -81,7 +76,7 @@ class Schema(strawberry.Schema):
         core = graphql_schema(self)
         introspection: Any = core.type_map["__Type"]
         introspection.fields["isOneOf"].resolve = _is_one_of
-        rules = () if options.introspection else (NoSchemaIntrospectionCustomRule,)
+        rules = () if options.introspection else (graphql.NoSchemaIntrospectionCustomRule,)
         self.documents = DocumentCache(
             core, options.limits, options.trusted, rules, suggestions=options.suggestions
         )
@@ -135,7 +130,7 @@ class Schema(strawberry.Schema):
 
 def _is_one_of(kind: object, info: object) -> bool | None:
     """Resolve `__Type.isOneOf`: null for other types than inputs, where Strawberry's fails."""
-    if not isinstance(kind, GraphQLInputObjectType):
+    if not isinstance(kind, graphql.GraphQLInputObjectType):
         return None
     is_one_of: bool = kind.extensions[DEFINITION].is_one_of
     return is_one_of
@@ -167,7 +162,7 @@ def sdl(schema: Schema | None = None) -> str:
     """
     # A copy, because sorting removes the Python values of enums, which execution needs.
     printed = copy.copy(schema or build_schema())
-    printed._schema = lexicographic_sort_schema(graphql_schema(printed))
+    printed._schema = graphql.lexicographic_sort_schema(graphql_schema(printed))
     roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry omits it
     return f'"""\n{DESCRIPTION}\n"""\n{roots}\n\n{printed.as_str()}\n'
 
@@ -176,7 +171,7 @@ def _check_hidden(hidden: Iterable[str]) -> None:
     known = [
         f"{name}.{field}"
         for name, kind in graphql_schema(Schema(SchemaOptions())).type_map.items()
-        if isinstance(kind, GraphQLObjectType) and not name.startswith("__")
+        if isinstance(kind, graphql.GraphQLObjectType) and not name.startswith("__")
         for field in kind.fields
         if field not in {i for interface in kind.interfaces for i in interface.fields}
     ]

@@ -8,20 +8,8 @@ from functools import cached_property, partial
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
+import graphql
 import orjson
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    execute,
-    get_operation_ast,
-    subscribe,
-)
 from strawberry.execution import optimized_is_awaitable
 
 from gateway.errors import GatewayError, OperationResolutionError
@@ -60,9 +48,9 @@ class Operation:
     """The size of the variables as JSON."""
 
     @cached_property
-    def node(self) -> OperationDefinitionNode | None:
+    def node(self) -> graphql.OperationDefinitionNode | None:
         """Its node in the document; None if it is missing or ambiguous."""
-        return get_operation_ast(self.document.parsed, self.operation_name)
+        return graphql.get_operation_ast(self.document.parsed, self.operation_name)
 
     @property
     def kind(self) -> str:
@@ -88,7 +76,7 @@ class Operation:
         return _root_field(self.document.parsed, self.node)
 
     @property
-    def errors(self) -> Sequence[GraphQLError]:
+    def errors(self) -> Sequence[graphql.GraphQLError]:
         """The errors for which it is not executed."""
         if self.node or self.document.failure:
             return self.document.errors
@@ -98,7 +86,7 @@ class Operation:
             else "The document has to have one operation, or `operationName` has to name one of "
             "several."
         )
-        return [GraphQLError(str(refusal), extensions=refusal.extensions)]
+        return [graphql.GraphQLError(str(refusal), extensions=refusal.extensions)]
 
     async def answered(self, answer: "Answer", context: Context) -> None:
         """Call `when_answered`, unless the answer has errors or is not SuperOffice's."""
@@ -162,7 +150,7 @@ class Engine:
         data = await prepared.execute(context, *sent) if prepared else None
         if data is not None:
             return Answer({"data": data})
-        return await answer_of(await self.run(execute, operation, context))
+        return await answer_of(await self.run(graphql.execute, operation, context))
 
     async def run(self, run: Callable[..., Any], operation: Operation, context: object) -> Any:
         """Return what graphql-core's `execute` or `subscribe` makes of a valid operation."""
@@ -222,8 +210,8 @@ class Engine:
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         context.work_for_caller()  # `SharedStreams` may run this in another task
         with self._trace(operation) as traced:
-            results = await self.run(subscribe, operation, context)
-            if isinstance(results, ExecutionResult):
+            results = await self.run(graphql.subscribe, operation, context)
+            if isinstance(results, graphql.ExecutionResult):
                 answer = await answer_of(results, is_refusal=True)
                 traced(answer)
                 yield await _encoded(answer, context.state)
@@ -247,11 +235,11 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _failed(exc: Exception) -> ExecutionResult:
-    return ExecutionResult(None, [GraphQLError(str(exc), original_error=exc)])
+def _failed(exc: Exception) -> graphql.ExecutionResult:
+    return graphql.ExecutionResult(None, [graphql.GraphQLError(str(exc), original_error=exc)])
 
 
-async def answer_of(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:
+async def answer_of(result: graphql.ExecutionResult, *, is_refusal: bool = False) -> Answer:
     """Return the response with graphql-core's result, whose errors become JSON with codes."""
     errors: list[Any] = result.errors or []
     body, turns = dict[str, object](), Turns()
@@ -268,12 +256,11 @@ async def answer_of(result: ExecutionResult, *, is_refusal: bool = False) -> Ans
     return Answer(body, is_refusal=is_refusal)
 
 
-def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
+def _root_field(document: graphql.DocumentNode, operation: graphql.OperationDefinitionNode) -> str:
     """Return the name of a valid subscription's only root field."""
     fragments = fragments_of(document)
-    nodes = [*operation.selection_set.selections]
-    while not isinstance(node := nodes.pop(), FieldNode):  # a fragment can be empty
-        inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-        assert isinstance(inner, InlineFragmentNode | FragmentDefinitionNode)  # noqa: S101  for mypy
+    nodes: list[Any] = [*operation.selection_set.selections]
+    while not isinstance(node := nodes.pop(), graphql.FieldNode):  # a fragment can be empty
+        inner = fragments[node.name.value] if isinstance(node, graphql.FragmentSpreadNode) else node
         nodes += inner.selection_set.selections
     return node.name.value

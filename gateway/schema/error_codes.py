@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from graphql import GraphQLError, GraphQLSyntaxError
+import graphql
 
 from gateway.errors import BadUserInputError, GatewayError, QueryTooComplexError
 
@@ -18,7 +18,7 @@ _INVALID = "GRAPHQL_VALIDATION_FAILED"
 _ABORTED = "Validation aborted."  # by graphql-core, when it takes too long
 
 
-def give_code(error: GraphQLError, *, is_valid: bool) -> None:
+def give_code(error: graphql.GraphQLError, *, is_valid: bool) -> None:
     """Give an error a code and a message for clients; `is_valid` is about the document."""
     message, extensions = _public(error, is_valid=is_valid)
     _forget_frames(error)
@@ -28,7 +28,7 @@ def give_code(error: GraphQLError, *, is_valid: bool) -> None:
     error.message, error.extensions = message, dict(extensions)
 
 
-def _forget_frames(error: GraphQLError) -> None:
+def _forget_frames(error: graphql.GraphQLError) -> None:
     """Break the reference cycles between an error and the frames that it was raised in.
 
     They would keep the whole request in memory until a full garbage collection.
@@ -40,16 +40,16 @@ def _forget_frames(error: GraphQLError) -> None:
             pending += [exc.__cause__, exc.__context__, getattr(exc, "original_error", None)]
 
 
-def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, object]]:
+def _public(error: graphql.GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, object]]:
     """Return the message and the extensions that the client gets."""
     cause = error.original_error
-    if isinstance(error, GraphQLSyntaxError):
+    if isinstance(error, graphql.GraphQLSyntaxError):
         is_too_complex = _TOO_MANY_TOKENS.search(error.message)
         code = QueryTooComplexError.code if is_too_complex else "GRAPHQL_PARSE_FAILED"
         return error.message, {"code": code}
     if error.message == _ABORTED:
         return "The query is too complex to be validated.", {"code": QueryTooComplexError.code}
-    if cause is None or isinstance(cause, GraphQLError):
+    if cause is None or isinstance(cause, graphql.GraphQLError):
         # An error of graphql-core: in the document, or in the variables of a valid one.
         code = BadUserInputError.code if is_valid else _INVALID
         return error.message, {"code": code}

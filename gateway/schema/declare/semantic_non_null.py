@@ -7,8 +7,8 @@ Source: the directive of https://specs.apollo.dev/nullability, which Relay reads
 from collections.abc import Callable
 from typing import Any
 
+import graphql
 import strawberry
-from graphql import build_schema
 from strawberry.schema_directive import Location
 
 from gateway.schema.declare.scalars import Declared
@@ -16,7 +16,7 @@ from gateway.schema.declare.scalars import Declared
 _NAME = "semanticNonNull"
 
 # Strawberry cannot declare an argument with a default: only uses of the directive are declared.
-DEFINITION = build_schema(
+DEFINITION = graphql.build_schema(
     f""""The field is null only beside an error at its path. Level 1: the items of its list."
     directive @{_NAME}(levels: [Int!] = [0]) on FIELD_DEFINITION"""
 ).directives[0]

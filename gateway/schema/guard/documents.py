@@ -7,19 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar
 
+import graphql
 from cachetools import LRUCache
-from graphql import (
-    ASTValidationRule,
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    NoDeprecatedCustomRule,
-    Source,
-    SourceLocation,
-    parse,
-    specified_rules,
-    validate,
-)
 
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
@@ -37,7 +26,7 @@ _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """The coordinate of a field, argument, input field or enum value in graphql-core's message."""
 
 
-def _unchained(document: DocumentNode) -> DocumentNode:
+def _unchained(document: graphql.DocumentNode) -> graphql.DocumentNode:
     """Cut the links between tokens: without cycles, an evicted document is freed at once."""
     token = document.loc.start_token if document.loc else None
     while token is not None:
@@ -45,16 +34,16 @@ def _unchained(document: DocumentNode) -> DocumentNode:
     return document
 
 
-class _Source(Source):
+class _Source(graphql.Source):
     """A query's text, in which a position is found in microseconds.
 
     graphql-core looks for each line end before it with a regular expression, for every error.
     """
 
-    def get_location(self, position: int) -> SourceLocation:
+    def get_location(self, position: int) -> graphql.SourceLocation:
         """Return the line and the column (GraphQL spec, section 2.1.2: three kinds of line end)."""
         before = self.body[:position].replace("\r\n", " \n").replace("\r", "\n")
-        return SourceLocation(before.count("\n") + 1, position - before.rfind("\n"))
+        return graphql.SourceLocation(before.count("\n") + 1, position - before.rfind("\n"))
 
 
 def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
@@ -92,25 +81,25 @@ class Document:
     """
 
     text: str
-    schema: GraphQLSchema
+    schema: graphql.GraphQLSchema
     limits: Limits
-    check: Callable[[DocumentNode], list[GraphQLError]]
+    check: Callable[[graphql.DocumentNode], list[graphql.GraphQLError]]
     is_validated: bool = False
-    failure: GraphQLError | None = None
+    failure: graphql.GraphQLError | None = None
     """Why there is nothing to execute: the text is refused, or not GraphQL."""
 
     @cached_property
-    def parsed(self) -> DocumentNode:
+    def parsed(self) -> graphql.DocumentNode:
         """Parse; after a `failure`, return an empty document."""
         if self.failure is None:
             try:
-                return _unchained(parse(_Source(self.text), max_tokens=self.limits.tokens))
-            except GraphQLError as exc:
+                return _unchained(graphql.parse(_Source(self.text), max_tokens=self.limits.tokens))
+            except graphql.GraphQLError as exc:
                 self.failure = exc.with_traceback(None)
-        return DocumentNode(definitions=())
+        return graphql.DocumentNode(definitions=())
 
     @cached_property
-    def errors(self) -> Sequence[GraphQLError]:
+    def errors(self) -> Sequence[graphql.GraphQLError]:
         """Measure and validate."""
         document = self.parsed
         error = self.failure or excess(self.schema, document, self.limits)
@@ -129,7 +118,7 @@ class Document:
         """Find the coordinates of the deprecated parts of the schema in a valid document."""
         if self.errors:
             return ()
-        errors = validate(self.schema, self.parsed, (NoDeprecatedCustomRule,))
+        errors = graphql.validate(self.schema, self.parsed, (graphql.NoDeprecatedCustomRule,))
         found = (_COORDINATE.search(error.message) for error in errors)
         return tuple(sorted({match[0] for match in found if match}))
 
@@ -155,19 +144,19 @@ class DocumentCache:
 
     def __init__(
         self,
-        schema: GraphQLSchema,
+        schema: graphql.GraphQLSchema,
         limits: Limits,
         trusted: Collection[str] | None = None,
-        rules: Sequence[type[ASTValidationRule]] = (),
+        rules: Sequence[type[graphql.ASTValidationRule]] = (),
         *,
         suggestions: bool = True,
     ) -> None:
         self.trusted = trusted
         self._limits = limits
         check = partial(
-            validate,
+            graphql.validate,
             schema,
-            rules=(*specified_rules, *RULES, *rules),
+            rules=(*graphql.specified_rules, *RULES, *rules),
             max_errors=MOST_REQUEST_ERRORS,
             hide_suggestions=not suggestions,
         )
@@ -205,12 +194,12 @@ class DocumentCache:
             await document.validate()
         return document
 
-    def _refusal(self, query: str) -> GraphQLError | None:
+    def _refusal(self, query: str) -> graphql.GraphQLError | None:
         if self.trusted is not None and query not in self.trusted:
             refusal = BadRequestError(
                 "Only trusted documents are run here, and this query is not among them."
             )
-            return GraphQLError(str(refusal), original_error=refusal)
+            return graphql.GraphQLError(str(refusal), original_error=refusal)
         if len(query) > self._limits.characters:
             return too_complex(
                 f"The query has {len(query)} characters; at most {self._limits.characters} are "

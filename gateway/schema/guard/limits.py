@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema
+import graphql
 
 from gateway.errors import QueryTooComplexError
 from gateway.schema.guard.size import TooManyStepsError, measure
@@ -41,7 +41,9 @@ _WORDS = {
 }
 
 
-def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> GraphQLError | None:
+def excess(
+    schema: graphql.GraphQLSchema, document: graphql.DocumentNode, limits: Limits
+) -> graphql.GraphQLError | None:
     """Return the error for the first limit that a document exceeds; None without one."""
     try:
         for size in measure(schema, document):
@@ -55,6 +57,6 @@ def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> Gra
     return None
 
 
-def too_complex(message: str) -> GraphQLError:
+def too_complex(message: str) -> graphql.GraphQLError:
     """Make the error for a document that exceeds a limit."""
-    return GraphQLError(message, original_error=QueryTooComplexError(message))
+    return graphql.GraphQLError(message, original_error=QueryTooComplexError(message))

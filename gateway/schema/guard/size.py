@@ -9,39 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    GraphQLNamedType,
-    GraphQLSchema,
-    InlineFragmentNode,
-    IntValueNode,
-    ListValueNode,
-    Node,
-    ObjectFieldNode,
-    ObjectValueNode,
-    OperationDefinitionNode,
-    SchemaMetaFieldDef,
-    SelectionSetNode,
-    TypeMetaFieldDef,
-    ValueNode,
-    VariableNode,
-    get_named_type,
-    get_nullable_type,
-    is_list_type,
-)
+import graphql
 
 from gateway.executor.projections import fragments_of, nodes_in
 
-_Parent = GraphQLNamedType | None
+_Parent = graphql.GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
 _ASSUMED = {
     "ChatSession": _ASSUMED_SESSIONS,
     "ChatSessionChange": _ASSUMED_SESSIONS,
 }
-_INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+_INTROSPECTION = {"__schema": graphql.SchemaMetaFieldDef, "__type": graphql.TypeMetaFieldDef}
 _POINTS_OF_INTROSPECTION = 9
 """Points per value: lists are longer than the ten entries assumed, and graphql-core is slow.
 
@@ -98,7 +77,7 @@ class Size:
             self.names[name] += times * root
 
 
-def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
+def measure(schema: graphql.GraphQLSchema, document: graphql.DocumentNode) -> Iterator[Size]:
     """Measure each operation of a document, and each fragment by itself.
 
     An unused fragment is an error, but validation compares all its fields with each other first. A
@@ -106,7 +85,7 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
     """
     measuring = _Measuring(schema, document)
     for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
+        if isinstance(definition, graphql.OperationDefinitionNode):
             size = measuring.of(
                 definition.selection_set, schema.get_root_type(definition.operation)
             )
@@ -118,18 +97,20 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
                     weight * max(1, measuring.places[name]) for name, weight in weights.items()
                 )
             yield size
-        elif isinstance(definition, FragmentDefinitionNode):
+        elif isinstance(definition, graphql.FragmentDefinitionNode):
             size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
             yield replace(size, root_fields=0)
 
 
-def nested_variables(document: DocumentNode) -> Counter[str]:
+def nested_variables(document: graphql.DocumentNode) -> Counter[str]:
     """Count each variable's places in lists and objects: its values are copied at each."""
     places = Counter[str]()
     for node in nodes_in([*document.definitions]):
-        if isinstance(node, ListValueNode | ObjectFieldNode):
-            values = node.values if isinstance(node, ListValueNode) else (node.value,)
-            places.update(value.name.value for value in values if isinstance(value, VariableNode))
+        if isinstance(node, graphql.ListValueNode | graphql.ObjectFieldNode):
+            values = node.values if isinstance(node, graphql.ListValueNode) else (node.value,)
+            places.update(
+                value.name.value for value in values if isinstance(value, graphql.VariableNode)
+            )
     return places
 
 
@@ -138,7 +119,7 @@ class TooManyStepsError(Exception):
 
 
 class _Measuring:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+    def __init__(self, schema: graphql.GraphQLSchema, document: graphql.DocumentNode) -> None:
         self._schema = schema
         self._document = document
         self._fragments = fragments_of(document)
@@ -151,15 +132,15 @@ class _Measuring:
         return nested_variables(self._document)
 
     def of(
-        self, selections: SelectionSetNode | None, parent: _Parent, page: int | None = None
+        self, selections: graphql.SelectionSetNode | None, parent: _Parent, page: int | None = None
     ) -> Size:
         """Measure a selection on `parent`, whose lists have `page` entries if that is known."""
         size, spread = Size(), Counter[str]()
         for selection in selections.selections if selections else ():
             size.directives += len(selection.directives or ())
-            if isinstance(selection, FieldNode):
+            if isinstance(selection, graphql.FieldNode):
                 self._add(size, self._of_field(selection, parent, page))
-            elif isinstance(selection, InlineFragmentNode):
+            elif isinstance(selection, graphql.InlineFragmentNode):
                 inner = self.of(selection.selection_set, self.type_of(selection, parent), page)
                 self._add(size, inner)
             else:
@@ -186,14 +167,14 @@ class _Measuring:
             self._measured[key] = self.of(fragment.selection_set, parent, page)
         return self._measured[key]
 
-    def _of_field(self, node: FieldNode, parent: _Parent, page: int | None) -> Size:
+    def _of_field(self, node: graphql.FieldNode, parent: _Parent, page: int | None) -> Size:
         name = (node.alias or node.name).value
         introspection = _INTROSPECTION.get(node.name.value)
         definition = introspection or getattr(parent, "fields", {}).get(node.name.value)
         kind = definition.type if definition else None
-        named, requested = get_named_type(kind), _page_size(node)
+        named, requested = graphql.get_named_type(kind), _page_size(node)
         of_type = named.name if named else ""
-        if is_list_type(get_nullable_type(kind)):
+        if graphql.is_list_type(graphql.get_nullable_type(kind)):
             # Introspection: few fields have arguments.
             assumed = 1 if node.name.value == "args" else _ASSUMED.get(of_type, _ASSUMED_ENTRIES)
             times = requested or page or assumed
@@ -217,33 +198,33 @@ class _Measuring:
         )
 
     def type_of(
-        self, node: FragmentDefinitionNode | InlineFragmentNode, parent: _Parent
+        self, node: graphql.FragmentDefinitionNode | graphql.InlineFragmentNode, parent: _Parent
     ) -> _Parent:
         """Return the type that a fragment is on: its own, otherwise `parent`."""
         condition = node.type_condition
         return self._schema.get_type(condition.name.value) if condition else parent
 
 
-def _weight(value: ValueNode | None) -> int:
-    if isinstance(value, ObjectValueNode):
+def _weight(value: graphql.ValueNode | None) -> int:
+    if isinstance(value, graphql.ObjectValueNode):
         return 10 + sum(_weight(field.value) for field in value.fields)
-    if isinstance(value, ListValueNode):
+    if isinstance(value, graphql.ListValueNode):
         return 1 + sum(map(_weight, value.values))
     return int(value is not None)
 
 
-def _characters(node: Node) -> int:
+def _characters(node: graphql.Node) -> int:
     return node.loc.end - node.loc.start if node.loc else 0
 
 
-def _page_size(node: FieldNode) -> int | None:
+def _page_size(node: graphql.FieldNode) -> int | None:
     """Return the page size in the arguments if it is a literal."""
     for argument in node.arguments or ():
         if argument.name.value in {"limit", "first", "last"}:
-            if isinstance(argument.value, IntValueNode) and len(argument.value.value) < 10:
+            if isinstance(argument.value, graphql.IntValueNode) and len(argument.value.value) < 10:
                 return max(1, int(argument.value.value))
         elif argument.name.value in {"ids", "names"}:
-            if isinstance(argument.value, ListValueNode):
+            if isinstance(argument.value, graphql.ListValueNode):
                 return max(1, len(argument.value.values))
             return _ASSUMED_SESSIONS
     return None
