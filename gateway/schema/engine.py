@@ -168,7 +168,8 @@ class Engine:
             )
             return await made if isawaitable(made) else made
         except Exception as exc:  # noqa: BLE001  other operations of a batch have their answers
-            return _failed(exc)
+            error = graphql.GraphQLError(str(exc), original_error=exc)
+            return graphql.ExecutionResult(None, [error])
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         """Execute any operation: a query has one answer, a subscription one for each change.
@@ -233,10 +234,6 @@ async def _encoded(answer: Answer, state: int) -> Answer:
         digest.update(memoryview(json)[start : start + _DIGEST_BLOCK])
         await turns.spend(_DIGEST_BLOCK // _BYTES_PER_STEP)
     return replace(answer, json=json, digest=digest.digest(), state=state)
-
-
-def _failed(exc: Exception) -> graphql.ExecutionResult:
-    return graphql.ExecutionResult(None, [graphql.GraphQLError(str(exc), original_error=exc)])
 
 
 async def answer_of(result: graphql.ExecutionResult, *, is_refusal: bool = False) -> Answer:
