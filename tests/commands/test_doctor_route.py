@@ -64,7 +64,7 @@ async def test_a_proxy_is_examined(doctor: Doctor, certificates: Path) -> None:
         findings,
         [
             "ok REST API HTTP/1.1 401",
-            "fail proxy the proxy answers 401: it requires a login",
+            "fail proxy the proxy answers 40[17]: it requires a login",  # 1.11.3 answers 407
             "fail REST API HTTP/1.1 407, text/html, in .*: the proxy requires a login",
             "fail proxy the proxy answers 500: it cannot connect to 127.0.0.1:",
             "fail proxy the proxy cannot be reached → check GATEWAY_UPSTREAM_PROXY",
