@@ -118,14 +118,19 @@ def no_authorities() -> Iterator[None]:
 
     def without_authorities(*args: Any, cafile: str | None = None, **more: Any) -> ssl.SSLContext:
         is_default = cafile == file_of_environment or str(cafile).endswith("certifi/cacert.pem")
-        if (
+        is_named = (
             args
             or more
             or os.environ.get("SSL_CERT_FILE") != file_of_environment
             or (cafile and not is_default)
-        ):
-            return create(*args, cafile=cafile, **more)
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        tls = (
+            create(*args, cafile=cafile, **more)
+            if is_named
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        tls.verify_flags |= ssl.VERIFY_X509_STRICT  # the default since Python 3.13
+        return tls
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", without_authorities)

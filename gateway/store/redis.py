@@ -42,8 +42,10 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         )
         pool: Any = client.connection_pool  # redis-py leaves it untyped
         if issubclass(pool.connection_class, SSLConnection):
-            # Without a password, OpenSSL would ask for one on the terminal.
-            pool.connection_kwargs.setdefault("ssl_password", "")
+            # Without a password, OpenSSL would ask for one on the terminal; Python 3.13 would
+            # reject private authorities that lack extensions of RFC 5280.
+            defaults = {"ssl_password": "", "ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
+            pool.connection_kwargs = defaults | pool.connection_kwargs
             pool.make_connection().ssl_context.get()  # reads the files
         encoder = pool.make_connection().encoder
         encoder.encode("")

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -36,6 +38,14 @@ def test_an_unusable_file_is_a_settings_error(file: str, why: str) -> None:
             client_for(f"rediss://:hunter2@redis.invalid?{option}={file}")
 
         assert "hunter2" not in str(caught.value)
+
+
+def test_an_authority_may_lack_extensions() -> None:
+    """Python 3.13 and newer would require those of RFC 5280."""
+    pool: Any = client_for("rediss://redis.invalid").connection_pool
+    context = pool.make_connection().ssl_context.get()
+
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
 
 
 @contextlib.asynccontextmanager

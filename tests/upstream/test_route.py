@@ -303,6 +303,25 @@ async def test_a_host_may_end_with_a_dot(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @needs_openssl
+async def test_an_authority_may_lack_extensions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many a company's has no key usage, which Python 3.13 and newer would require (RFC 5280)."""
+    names, key = tmp_path / "names", "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    names.write_text("subjectAltName=IP:127.0.0.1")
+    openssl(tmp_path, f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /O=company")
+    openssl(tmp_path, f"req {key} -keyout rest.key -out rest.csr -subj /O=rest")
+    issue = "x509 -req -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names"
+    openssl(tmp_path, f"{issue} -in rest.csr -out rest.pem")
+    async with faulty_rest(tls=serving(tmp_path)) as rest:
+        named = Route(Settings(upstream_url=rest.url, upstream_ca_file=tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        problems = [await problem_of(rest.url, route) for route in (named, Route(None))]
+
+    assert problems == [None, None]
+
+
+@needs_openssl
 async def test_a_check_does_not_wait_for_the_server_to_close(certificates: Path) -> None:
     """Connections of the checks would otherwise stay open for 30 seconds each."""
     listener = socket.create_server(("127.0.0.1", 0))
