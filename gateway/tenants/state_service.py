@@ -17,6 +17,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import msgspec
@@ -69,20 +70,19 @@ class TenantState:
     """The part of its addresses before `/api/v1`."""
 
     valid_s: float
-    """How many seconds from now the state is valid; negative if it has expired."""
+    """How many seconds from now the state is valid; negative if it has expired, or is unknown."""
 
 
 class _Answer(msgspec.Struct, rename="pascal"):
     context_identifier: str
-    state: str
     is_running: bool
-    valid_until: str | None = None  # tenants that do not run may have none
+    state: Any = None  # no call depends on this, nor on the next: they may be invalid
+    valid_until: Any = None
     api: str | None = None
     endpoint: str | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Answer)
-_EXPIRED = "0001-01-01T00:00:00"
 
 
 @dataclass(slots=True, repr=False)
@@ -113,7 +113,6 @@ class StateService:
             async with asyncio.timeout(timeout_s), self._turns.slot(STRANGERS):
                 body = await self._get(tenant, address)
             answer = _DECODER.decode(body.removeprefix(BOM_UTF8))
-            valid_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9 - self.clock()
             if canonical_tenant(answer.context_identifier) != tenant:
                 raise ValueError("this is another tenant")
         except TimeoutError as exc:
@@ -126,7 +125,8 @@ class StateService:
         name = answer.state if answer.state in _STATES.split() else "Unknown"
         if not answer.is_running:
             raise TenantNotRunningError(tenant, name)
-        return TenantState(name, self._trusted(tenant, answer.api or answer.endpoint), valid_s)
+        url = self._trusted(tenant, answer.api or answer.endpoint)
+        return TenantState(name, url, self._valid_s(answer.valid_until))
 
     async def _get(self, tenant: str, address: str) -> bytes:
         url = f"{self.settings.address}/api/state/{tenant}"
@@ -138,6 +138,12 @@ class StateService:
             if response.status_code != httpx.codes.OK:
                 raise UpstreamUnavailableError(f"SuperOffice cannot send {address} now.")
             return await read_body(response, max_bytes=_LARGEST_ANSWER)
+
+    def _valid_s(self, valid_until: Any) -> float:
+        try:
+            return nanoseconds(str(valid_until), UTC) / 1e9 - self.clock()
+        except ValueError:
+            return -1
 
     def _trusted(self, tenant: str, address: str | None) -> str:
         match = _ADDRESS.fullmatch(address or "")
