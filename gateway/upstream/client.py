@@ -49,8 +49,9 @@ class UpstreamClient:
     One deadline, `upstream_timeout`, holds for a whole `fetch`: queueing, connecting, reading and
     the one retry. Redirects are not followed: the credentials are for one host only.
 
-    `tenant`, `breaker`, `gate` and `budget` are public for metrics. `shared` shares the budget out
-    between processes.
+    A client for a tenant's new address goes on with the budget and the rate limits of the one
+    `before`. `tenant`, `breaker`, `gate` and `budget` are public for metrics. `shared` shares the
+    budget out between processes.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class UpstreamClient:
         transport: httpx.AsyncBaseTransport,
         *,
         tenant: str = "",
+        before: "UpstreamClient | None" = None,
         shared: SharedCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,12 +73,14 @@ class UpstreamClient:
             name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
             clock=clock,
         )
-        self.budget: Budget | None = None
-        if per_second := settings.upstream_rate:
-            rate = SharedRate(url, per_second, workers=settings.workers, shared=shared)
+        self.budget: Budget | None = before.budget if before else None
+        if before is None and (per_second := settings.upstream_rate):
+            # Processes may find a tenant at different hosts.
+            name = f"{settings.address}/{tenant}"
+            rate = SharedRate(name, per_second, workers=settings.workers, shared=shared)
             self.budget = Budget(rate, queue=CALLS_WAITING)
         self._retries = Retries(clock=clock)
-        self._rate_limits = RateLimits(clock=clock)
+        self._rate_limits: RateLimits = before._rate_limits if before else RateLimits(clock=clock)
         self._url = httpx.URL(url + PATH)
         self._headers = ((b"host", self._url.netloc), *_HEADERS)
         self._timeout_s = settings.upstream_timeout

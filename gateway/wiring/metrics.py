@@ -67,7 +67,7 @@ def _of_upstream(gateway: "Gateway") -> Reads:
     def by_tenant(read: Callable[[UpstreamClient], Sums]) -> Sums:
         sums: Counter[tuple[str, ...]] = Counter()
         # A copy made at once: this is another thread than that of the clients.
-        for client in filter(None, [reference() for reference in clients.keyrefs()]):
+        for client in filter(None, [reference() for reference in clients.valuerefs()]):
             for labels, value in read(client).items():
                 sums[(meter.tenants.label(client.tenant), *labels)] += value
         return sums

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 import httpx
 
@@ -36,8 +36,8 @@ class Upstreams:
     """Replaces the network."""
 
     shared: SharedCache | None
-    clients: WeakKeyDictionary[UpstreamClient, None] = field(default_factory=WeakKeyDictionary)
-    """One for each address in use."""
+    clients: WeakValueDictionary[str, UpstreamClient] = field(default_factory=WeakValueDictionary)
+    """That of each tenant, for its current address."""
 
     find_source: FindSource = field(init=False)
     source_of: SourceOf = field(init=False)
@@ -74,10 +74,14 @@ class Upstreams:
         return self.transport or PooledTransport(self.settings, self.route)
 
     def _client(self, url: str, tenant: str = "") -> Client:
-        client = UpstreamClient(
-            self.settings, url, self._network(), tenant=tenant, shared=self.shared
+        client = self.clients[tenant] = UpstreamClient(
+            self.settings,
+            url,
+            self._network(),
+            tenant=tenant,
+            before=self.clients.get(tenant),
+            shared=self.shared,
         )
-        self.clients[client] = None
         # All tenants and the state service share a replaced network: the service closes it.
         aclose = _leave_open if self.transport and tenant else client.aclose
         return Client(self.observed(client.fetch, url, tenant), aclose)

@@ -41,6 +41,9 @@ class Online:
     stuck: set[str] = field(default_factory=set)
     """Hosts that do not answer."""
 
+    limited: set[str] = field(default_factory=set)
+    """Credentials that get 429."""
+
     requests: list[httpx.Request] = field(default_factory=list)
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -53,6 +56,8 @@ class Online:
         tenant = request.url.path.removeprefix("/").removesuffix(PATH)
         if self.hosts.get(tenant) != host:
             return httpx.Response(421)
+        if request.headers["authorization"] in self.limited:
+            return httpx.Response(429, headers={"Retry-After": "30"})
         name = f"{tenant} {request.headers['authorization']}"
         return httpx.Response(200, json=[{"ChatSessionId": 1, "CustomerName": name}])
 
@@ -280,6 +285,28 @@ async def test_a_tenant_that_moves_is_followed(
         f"sod3/{ONE}{PATH}",
         f"sod3/{ONE}{PATH}",
     ]
+
+
+async def test_a_moved_tenant_keeps_its_limits(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller who has been told to wait is not called for at the new host, and the budget goes on.
+
+    Its counters never go down: Prometheus would count the calls before the move once more.
+    """
+    monkeypatch.setattr(calls, "_LEAST_APART_S", 0)
+    slow = {"Authorization": "Bearer slow"}
+    async with over(online, cache_ttl=0, upstream_rate=100) as gateway:
+        online.limited.add(slow["Authorization"])
+        answers = [await ask(gateway, **slow)]
+        online.hosts[ONE] = "sod3"
+        await ask(gateway)
+        answers.append(await ask(gateway, **slow))
+        metrics = (await gateway.http.get("/metrics")).text
+
+    assert [first_error(answer)[0] for answer in answers] == ["RATE_LIMITED"] * 2
+    assert online.called[-2:] == [f"sod/api/state/{ONE}", f"sod3/{ONE}{PATH}"]
+    assert f'gateway_upstream_budget_used_total{{tenant="{ONE}"}} 3.0' in metrics
 
 
 async def test_a_moved_tenant_keeps_its_snapshot(gateway: Gateway, online: Online) -> None:

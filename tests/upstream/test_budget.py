@@ -11,7 +11,9 @@ import pytest
 from gateway.errors import UpstreamRateLimitedError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import POLL, Budget, Poll
+from gateway.upstream.client import UpstreamClient
 from tests.clock import FakeClock
+from tests.support import loaded
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 from tests.waiting import settle
 
@@ -40,6 +42,19 @@ async def test_calls_past_the_budget_are_refused_with_the_time_to_wait() -> None
     assert client.budget is not None
     assert (client.budget.granted, client.budget.refused) == (3, 1)
     assert client.breaker.state == "closed"
+
+
+def test_a_tenant_has_one_budget_at_all_hosts() -> None:
+    """Processes share it even if SuperOffice names a different host to each."""
+    settings = loaded({"environment": "sod", "upstream_rate": 9})
+    network = httpx.MockTransport(lambda _: httpx.Response(200))
+    names = [
+        client.budget and client.budget.rate.name
+        for host, tenant in (("sod1", "Cust1"), ("sod2", "Cust1"), ("sod2", "Cust2"))
+        for client in [UpstreamClient(settings, f"https://{host}/{tenant}", network, tenant=tenant)]
+    ]
+
+    assert names[0] == names[1] != names[2]
 
 
 async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
