@@ -1,5 +1,6 @@
 """REST calls for many tenants: to each one's current address, over connections of its own."""
 
+import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +36,7 @@ _STALE_S = 3_600  # how much longer it is used while the state service fails
 _PAUSE_S = 10  # between two requests to a state service that fails
 _LEAST_APART_S = 1  # between any two requests about one tenant
 _UNKNOWN = TenantNotFoundError(), 0.0  # expired, so the state service is called
+_USES = itertools.count(1)
 
 
 class Client(NamedTuple):
@@ -57,6 +59,9 @@ class Tenant:
     calls: int = 0
     """How many are in progress."""
 
+    last_use: int = 0
+    """The number, among those of all tenants, of the last call that SuperOffice accepted."""
+
     is_gone: bool = False
 
     def renew(self, state: TenantState, now: float) -> None:
@@ -70,7 +75,9 @@ class Tenant:
         """Make a call."""
         self.calls += 1
         try:
-            return await self.client.fetch(caller, trace)
+            body = await self.client.fetch(caller, trace)
+            self.last_use = next(_USES)
+            return body
         finally:
             self.calls -= 1
             await self._close_if_idle()
@@ -87,14 +94,16 @@ class Tenant:
 
 @dataclass(slots=True, repr=False)
 class TenantCalls:
-    """Keeps the state and a client of `MOST_TENANTS` tenants, the most recently used ones.
+    """Keeps the state and a client of `MOST_TENANTS` tenants.
+
+    The one that is dropped for another is that whose last accepted call is the longest ago. So
+    guessed names of tenants, whose callers SuperOffice does not accept, evict only each other.
 
     A state is valid until its `ValidUntil`, but for a minute at least and for an hour at most. In
     the last fifth of that time it is refreshed in the background, so that a tenant in use waits for
     the state service once. While the service fails, the last state is used for another hour.
 
-    Tenants that do not exist, or do not run, are cached for a minute, in a cache of their own:
-    guessed names neither reach the service twice nor evict a tenant in use.
+    Tenants that do not exist, or do not run, are cached for a minute, in a cache of their own.
 
     Each tenant has its own client, so that a slow one delays no other. It is closed when its tenant
     has moved or is dropped; its calls in progress are finished first. Close all with `aclose`.
@@ -103,7 +112,7 @@ class TenantCalls:
     service: StateService
     client_for: Callable[[str], Client]
     clock: Callable[[], float] = time.monotonic
-    _running: LRUCache[str, Tenant] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
+    _running: dict[str, Tenant] = field(default_factory=dict)
     _refused: LRUCache[str, tuple[GatewayError, float]] = field(
         default_factory=lambda: LRUCache(MOST_TENANTS)
     )
@@ -189,8 +198,9 @@ class TenantCalls:
         if last is not None and last.state.url == state.url:
             last.renew(state, self.clock())
             return last
-        if last is None and len(self._running) >= self._running.maxsize:
-            _, last = self._running.popitem()
+        if last is None and len(self._running) >= MOST_TENANTS:
+            least_used = min(self._running, key=lambda name: self._running[name].last_use)
+            last = self._running.pop(least_used)
         made = self._running[tenant] = Tenant(state, self.client_for(state.url))
         made.renew(state, self.clock())
         if last is not None:

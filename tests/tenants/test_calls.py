@@ -12,6 +12,7 @@ from gateway.errors import (
     UpstreamMisdirectedError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
+    UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
 from gateway.tenants import calls as calls_module
@@ -166,7 +167,7 @@ async def test_the_old_client_closes_when_its_last_call_has_ended(bench: Bench) 
 async def test_the_least_recently_used_client_is_closed_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The number of clients is bounded."""
+    """The number of clients, and of cached states, is bounded."""
     monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
     bench = Bench()
 
@@ -174,6 +175,25 @@ async def test_the_least_recently_used_client_is_closed_first(
         await bench.fetch(tenant)
 
     assert [client.is_closed for client in bench.clients] == [False, True, False]
+    assert bench.service.tenants_read == ["Cust1", "Cust2", "Cust3"]
+
+
+async def test_guessed_names_of_tenants_evict_no_tenant_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SuperOffice's names can be guessed: a tenant counts once a caller of its own is accepted."""
+    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+    bench = Bench()
+    await bench.fetch("Cust1")
+    bench.errors[FIRST] = UpstreamUnauthenticatedError("forged", upstream_status=401)
+    for number in range(2, 9):
+        await error_of(bench.calls.fetch(f"Cust{number}", CALLER, ()))
+    del bench.errors[FIRST]
+
+    await bench.fetch("Cust1")
+
+    assert bench.service.tenants_read.count("Cust1") == 1
+    assert [client.is_closed for client in bench.clients] == [False, *[True] * 6, False]
 
 
 async def test_closing_closes_all_clients(bench: Bench) -> None:

@@ -272,21 +272,6 @@ async def test_an_error_that_is_raised_again_does_not_grow(
     assert len(lengths) == 1
 
 
-async def test_the_least_recently_used_state_is_dropped_first(
-    clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The number of cached states is bounded."""
-    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
-    states = tenants(service, clock)
-    for tenant in ("Cust1", "Cust2", "Cust1", "Cust3"):
-        await find(states, tenant)
-
-    for tenant in ("Cust1", "Cust3", "Cust2"):
-        await find(states, tenant)
-
-    assert service.tenants_read == ["Cust1", "Cust2", "Cust3", "Cust2"]
-
-
 async def test_unknown_names_do_not_evict_tenants_in_use(
     clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
