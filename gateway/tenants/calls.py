@@ -180,7 +180,7 @@ class TenantCalls:
 
     async def _read(self, tenant: str) -> Tenant | GatewayError:
         try:
-            state = await self.service.read(tenant)
+            state = await self.service.read(tenant, is_known=tenant in self._running)
         except (TenantNotFoundError, UpstreamError) as exc:
             last, now = self._running.get(tenant), self.clock()
             is_final = isinstance(exc, TenantNotFoundError | TenantNotRunningError)

@@ -34,6 +34,7 @@ from gateway.records.dates import UTC, nanoseconds
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.upstream.body import read_body
+from gateway.upstream.client import CALLS_WAITING
 from gateway.upstream.gate import Gate
 
 _HEADERS = {
@@ -44,7 +45,6 @@ _HEADERS = {
 }
 _LARGEST_ANSWER = 64 * 2**10
 _LONGEST_WAIT_S = 5
-_SLOTS = 9  # strangers get eight: a gate reserves an eighth for callers that hold none
 
 # No user, no other port, no other path, no query.
 _ADDRESS = re.compile(
@@ -87,19 +87,26 @@ _DECODER = msgspec.json.Decoder(_Answer)
 
 @dataclass(slots=True, repr=False)
 class StateService:
-    """Calls an environment's state service, at most eight times at once; close it with `aclose`."""
+    """Calls an environment's state service; close it with `aclose`.
+
+    Anybody can name tenants, so new names have one share together, that of strangers: its newest
+    call goes first. A known tenant has a share of its own.
+    """
 
     settings: Settings
     transport: httpx.AsyncBaseTransport
     clock: Callable[[], float] = time.time
-    _turns: Gate = field(default_factory=lambda: Gate(slots=_SLOTS, queue=256))
-    """Anybody can name tenants, so all callers are strangers, whose newest call goes first."""
+    _turns: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Allow as many calls at once as there are connections."""
+        self._turns = Gate(slots=self.settings.upstream_connections, queue=CALLS_WAITING)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self.transport.aclose()
 
-    async def read(self, tenant: str) -> TenantState:
+    async def read(self, tenant: str, *, is_known: bool = False) -> TenantState:
         """Read the state of a tenant, by its canonical name.
 
         Raises:
@@ -110,7 +117,8 @@ class StateService:
         address = f"the address of {tenant}"
         timeout_s = min(self.settings.upstream_timeout, _LONGEST_WAIT_S)
         try:
-            async with asyncio.timeout(timeout_s), self._turns.slot(STRANGERS):
+            share = tenant if is_known else STRANGERS
+            async with asyncio.timeout(timeout_s), self._turns.slot(share):
                 body = await self._get(tenant, address)
             answer = _DECODER.decode(body.removeprefix(BOM_UTF8))
             if canonical_tenant(answer.context_identifier) != tenant:

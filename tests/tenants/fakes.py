@@ -40,7 +40,7 @@ class FakeService(StateService):
         self.is_open.set()
         self.is_closed = False
 
-    async def read(self, tenant: str) -> TenantState:
+    async def read(self, tenant: str, *, is_known: bool = False) -> TenantState:
         self.tenants_read.append(tenant)
         await self.is_open.wait()
         if isinstance(self.answer, GatewayError):

@@ -19,6 +19,7 @@ from gateway.tenants.state_service import StateService, TenantState
 from gateway.upstream.body_memory import BodyMemory, make_room
 from tests.support import loaded
 from tests.tenants.fakes import error_of
+from tests.waiting import settle
 
 TENANT = "Cust12345"
 RUNNING = {
@@ -37,9 +38,11 @@ NOW_S = 1_769_880_000
 Handler = Callable[[httpx.Request], Any]
 
 
-def service(answer: Handler, *, timeout_s: float = 5, domains: str = "superoffice.com") -> Any:
-    """Make a client of a fake state service."""
-    options: Any = {"tenant_hosts": domains, "upstream_timeout": timeout_s}
+def service(
+    answer: Handler, *, timeout_s: float = 5, domains: str = "superoffice.com", **options: Any
+) -> Any:
+    """Make a client of a fake state service; more options are settings."""
+    options |= {"tenant_hosts": domains, "upstream_timeout": timeout_s}
     settings = loaded({"environment": "sod", **options})
     return StateService(settings, httpx.MockTransport(answer), clock=lambda: NOW_S)
 
@@ -350,8 +353,8 @@ async def test_a_service_that_does_not_answer_times_out() -> None:
     assert type(error) is UpstreamTimeoutError
 
 
-async def test_few_requests_run_at_once() -> None:
-    """Further names wait for a free place or time out."""
+async def test_no_more_requests_run_at_once_than_there_are_connections() -> None:
+    """Further names wait for a free place or time out; an eighth of them is for known tenants."""
     running: list[httpx.Request] = []
     at_once: list[int] = []
 
@@ -364,17 +367,18 @@ async def test_few_requests_run_at_once() -> None:
             running.remove(request)
         raise AssertionError  # pragma: no cover - it waits for ever
 
-    states = service(silent, timeout_s=1)
+    states = service(silent, timeout_s=1, upstream_connections=8)
     errors = await asyncio.gather(
         *(states.read(f"Cust{number}") for number in range(20)), return_exceptions=True
     )
 
     assert {type(error) for error in errors} == {UpstreamTimeoutError}
-    assert max(at_once) == 8
+    assert max(at_once) == 7
 
 
-async def test_a_flood_of_names_does_not_keep_a_tenant_waiting() -> None:
-    """The newest name is read next: earlier ones may be made up."""
+@pytest.mark.parametrize(("is_known", "begun"), [(True, 8), (False, 7)])
+async def test_a_flood_of_names_does_not_keep_a_tenant_waiting(is_known: bool, begun: int) -> None:
+    """The newest name is read next, as earlier ones may be made up; a known tenant at once."""
     may_answer, asked = asyncio.Event(), list[str]()
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -382,11 +386,13 @@ async def test_a_flood_of_names_does_not_keep_a_tenant_waiting() -> None:
         await may_answer.wait()
         return httpx.Response(404)
 
-    states = service(answer)
-    names = [*(f"Cust{number}" for number in range(50)), TENANT]
-    reads = [asyncio.create_task(error_of(states.read(name))) for name in names]
-    await asyncio.sleep(0.01)
+    states = service(answer, upstream_connections=8)
+    reads = [asyncio.create_task(error_of(states.read(f"Cust{number}"))) for number in range(50)]
+    await settle()
+    reads.append(asyncio.create_task(error_of(states.read(TENANT, is_known=is_known))))
+    await settle()
+    begun_at_once = len(asked)
     may_answer.set()
     await asyncio.gather(*reads)
 
-    assert asked.index(TENANT) == 8
+    assert (begun_at_once, asked.index(TENANT)) == (begun, 7)
