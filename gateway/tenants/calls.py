@@ -101,7 +101,8 @@ class TenantCalls:
 
     A state is valid until its `ValidUntil`, but for a minute at least and for an hour at most. In
     the last fifth of that time it is refreshed in the background, so that a tenant in use waits for
-    the state service once. While the service fails, the last state is used for another hour.
+    the state service once. While the service fails, or answers 404, the last state is used for
+    another hour.
 
     Tenants that do not exist, or do not run, are cached for a minute, in a cache of their own.
 
@@ -183,12 +184,14 @@ class TenantCalls:
             state = await self.service.read(tenant, is_known=tenant in self._running)
         except (TenantNotFoundError, UpstreamError) as exc:
             last, now = self._running.get(tenant), self.clock()
-            is_final = isinstance(exc, TenantNotFoundError | TenantNotRunningError)
-            if last is not None and now < last.stale_until and not is_final:
-                logger.warning("The last known state of a tenant is used: %s", exc)
+            is_stopped = isinstance(exc, TenantNotRunningError)
+            # A 404 may come from a proxy, and a host refuses the callers of a tenant that has gone.
+            if last is not None and now < last.stale_until and not is_stopped:
+                logger.warning("The last known state of %s is used: %s", tenant, exc)
                 last.read_at, last.refresh_at = now, now + _PAUSE_S
                 last.valid_until = last.stale_until
                 return last
+            is_final = is_stopped or isinstance(exc, TenantNotFoundError)
             self._refused[tenant] = exc, now + (_SHORTEST_S if is_final else _LEAST_APART_S)
             if last is not None:
                 del self._running[tenant]

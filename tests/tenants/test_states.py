@@ -27,6 +27,7 @@ FAILURES = [
     UpstreamUnavailableError("down"),
     UpstreamTimeoutError("slow"),
     UpstreamBadResponseError("lies"),
+    TenantNotFoundError(),
 ]
 
 
@@ -175,7 +176,7 @@ async def test_the_last_state_is_used_while_the_service_fails(
         await settle()
     assert len(service.tenants_read) == 3
     (event,) = log.events
-    assert event["event"] == f"The last known state of a tenant is used: {failure}"
+    assert event["event"] == f"The last known state of {TENANT} is used: {failure}"
 
     service.is_open.set()
     await settle()
@@ -205,16 +206,16 @@ async def test_a_failed_refresh_keeps_the_state(
     assert await find(states) == running("online2")
 
 
-async def test_a_tenant_that_no_longer_exists_is_dropped(
+async def test_a_tenant_that_no_longer_runs_is_dropped(
     states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
-    """The last state replaces a failed request, but not the answer that there is no such tenant."""
+    """The last state replaces a failed request, but not the answer that the tenant has stopped."""
     await find(states)
-    service.answer = TenantNotFoundError()
+    service.answer = SUSPENDED
     clock.now += 600
 
-    assert type(await refusal(states)) is TenantNotFoundError
-    assert type(await refusal(states)) is TenantNotFoundError
+    assert await refusal(states) is SUSPENDED
+    assert await refusal(states) is SUSPENDED
     assert len(service.tenants_read) == 2
 
 
