@@ -175,6 +175,8 @@ class TenantCalls:
         outcome, until = self._refused.get(tenant, _UNKNOWN)
         if self.clock() >= until:
             outcome = await self._flights.join(tenant, partial(self._read, tenant))
+        elif isinstance(outcome, UpstreamError):
+            outcome.call_was_made = False  # it is in the log already
         if isinstance(outcome, GatewayError):
             raise outcome.with_traceback(None)
         return outcome

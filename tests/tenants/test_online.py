@@ -396,11 +396,14 @@ async def test_a_webhook_about_a_tenant_that_is_not_served_is_ignored(
 async def test_a_suspended_tenant_has_its_state_in_the_error(
     gateway: Gateway, online: Online
 ) -> None:
-    """A program can read the state, and the tenant's REST API is not called."""
+    """A program can read the state. The REST API is not called, and the log says so once."""
     online.states[ONE] = "Suspended"
 
-    answer = await ask(gateway, Accept=GRAPHQL_JSON)
+    with logged() as log:
+        answers = [await ask(gateway, Accept=GRAPHQL_JSON) for _ in range(3)]
 
+    assert [event["level"] for event in log.events].count("warning") == 1
+    answer = answers[-1]
     assert answer.status_code == 503
     assert answer.json()["errors"][0]["extensions"] == {
         "code": "UPSTREAM_UNAVAILABLE",
