@@ -1,5 +1,6 @@
 """REST calls for many tenants: to each one's current address, over connections of its own."""
 
+import asyncio
 import itertools
 import logging
 import time
@@ -122,24 +123,31 @@ class TenantCalls:
     _flights: Flights[Tenant | GatewayError] = field(default_factory=Flights)
 
     async def fetch(self, tenant: str, caller: Caller, trace: Sequence[Header]) -> bytes:
-        """Make a tenant's call; if the tenant has moved, once more at its new address.
+        """Make a tenant's call; if the tenant has moved and time is left, again at its new address.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
             UpstreamError: the tenant is not running, its address is unknown, or the call failed.
         """
+        timeout_s = self.service.settings.upstream_timeout
+        ends_at = asyncio.get_running_loop().time() + timeout_s
         known = await self.find(tenant)
         try:
             return await known.call(caller, trace)
         except UpstreamMisdirectedError:
-            moved = await self.find_moved(tenant, known)
-            if moved is known:
-                raise
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    moved = await self.find_moved(tenant, known)
+                    if moved is known:
+                        raise
+                    return await moved.call(caller, trace)
+            except TimeoutError as exc:
+                message = f"SuperOffice did not answer within {timeout_s:g} seconds."
+                raise UpstreamTimeoutError(message) from exc
         except (UpstreamUnavailableError, UpstreamTimeoutError):
             # The tenant may have moved.
             known.refresh_at = min(known.refresh_at, known.read_at + _PAUSE_S)
             raise
-        return await moved.call(caller, trace)
 
     async def find(self, tenant: str) -> Tenant:
         """Return a running tenant.

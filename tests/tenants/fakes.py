@@ -9,6 +9,7 @@ from gateway.caller import Caller
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.tenants.state_service import StateService, TenantState
+from tests.support import loaded
 
 TENANT = "Cust12345"
 START_S = 1_700_000_000.0
@@ -34,6 +35,7 @@ class FakeService(StateService):
     """A state service that gives the same answer for every tenant, once `is_open` is set."""
 
     def __init__(self) -> None:
+        self.settings = loaded({"environment": "sod"})
         self.answer: TenantState | GatewayError = running()
         self.tenants_read = list[str]()
         self.is_open = asyncio.Event()

@@ -18,6 +18,7 @@ from gateway.errors import (
 from gateway.tenants import calls as calls_module
 from gateway.tenants.calls import Client, TenantCalls
 from tests.clock import FakeClock
+from tests.support import loaded
 from tests.tenants.fakes import START_S, TENANT, FakeClient, FakeService, error_of, running
 from tests.waiting import settle
 
@@ -99,6 +100,23 @@ async def test_a_call_is_made_twice_at_most(bench: Bench) -> None:
     assert await bench.refusal() is MOVED
     assert [client.calls for client in bench.clients] == [2, 1]
     assert bench.service.tenants_read == [TENANT] * 2
+
+
+@pytest.mark.parametrize("slow", ["state service", "new host"])
+async def test_a_call_to_a_moved_tenant_ends_in_time(bench: Bench, slow: str) -> None:
+    """One deadline holds for both calls, and for the state service between them."""
+    await bench.move()
+    bench.service.settings = loaded({"environment": "sod", "upstream_timeout": 0.05})
+    closed = asyncio.Event()
+    if slow == "new host":
+        bench.is_open = closed
+    else:
+        bench.service.is_open = closed
+
+    error = await asyncio.wait_for(bench.refusal(), 5)
+
+    assert type(error) is UpstreamTimeoutError
+    assert str(error) == "SuperOffice did not answer within 0.05 seconds."
 
 
 async def test_a_call_is_not_repeated_at_the_same_address(bench: Bench) -> None:
