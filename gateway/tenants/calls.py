@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,6 +115,15 @@ class TenantCalls:
     service: StateService
     client_for: Callable[[str], Client]
     clock: Callable[[], float] = time.monotonic
+    lookups: Counter[str] = field(default_factory=Counter)
+    """Calls of the state service by outcome: `ok`, or the code of a failure.
+
+    A tenant that does not exist, or does not run, is no failure, but a 404 for one in use is.
+    """
+
+    _silent_until: float = 0
+    """Until when no failure is logged: all tenants in use have the same."""
+
     _running: dict[str, Tenant] = field(default_factory=dict)
     _refused: LRUCache[str, tuple[GatewayError, float]] = field(
         default_factory=lambda: LRUCache(MOST_TENANTS)
@@ -197,16 +207,21 @@ class TenantCalls:
             is_stopped = isinstance(exc, TenantNotRunningError)
             # A 404 may come from a proxy, and a host refuses the callers of a tenant that has gone.
             if last is not None and now < last.stale_until and not is_stopped:
-                logger.warning("The last known state of %s is used: %s", tenant, exc)
+                self.lookups[exc.code] += 1
+                if now >= self._silent_until:
+                    self._silent_until = now + _PAUSE_S
+                    logger.warning("The last known state of %s is used: %s", tenant, exc)
                 last.read_at, last.refresh_at = now, now + _PAUSE_S
                 last.valid_until = last.stale_until
                 return last
             is_final = is_stopped or isinstance(exc, TenantNotFoundError)
+            self.lookups["ok" if is_final else exc.code] += 1
             self._refused[tenant] = exc, now + (_SHORTEST_S if is_final else _LEAST_APART_S)
             if last is not None:
                 del self._running[tenant]
                 await last.leave()
             return exc
+        self.lookups["ok"] += 1
         last = self._running.get(tenant)
         if last is not None and last.state.url == state.url:
             last.renew(state, self.clock())

@@ -83,6 +83,7 @@ def _of_upstream(gateway: "Gateway") -> Reads:
         "gateway_upstream_seconds": lambda: meter.timings,
         "gateway_upstream_bytes": lambda: meter.bytes,
         "gateway_upstream_calls_refused": lambda: meter.refused,
+        "gateway_tenant_lookups": lambda: gateway.upstreams.tenant_lookups,
         "gateway_upstream_breakers": lambda: by_tenant(breaker),
         "gateway_upstream_waiting": lambda: sum(by_tenant(lambda c: {(): c.gate.waiting}).values()),
         "gateway_upstream_budget": of_budgets(lambda budget: budget.rate.per_second),

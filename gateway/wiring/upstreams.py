@@ -1,5 +1,6 @@
 """The REST API behind the gateway: of one SuperOffice, or of all tenants of SuperOffice Online."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +40,9 @@ class Upstreams:
     clients: WeakValueDictionary[str, UpstreamClient] = field(default_factory=WeakValueDictionary)
     """That of each tenant, for its current address."""
 
+    tenant_lookups: Counter[str] = field(default_factory=lambda: Counter(ok=0))
+    """Calls of the state service, by outcome."""
+
     find_source: FindSource = field(init=False)
     source_of: SourceOf = field(init=False)
     aclose: Callable[[], Awaitable[None]] = field(init=False)
@@ -57,7 +61,11 @@ class Upstreams:
             self.aclose = client.aclose
             return
         service = StateService(settings, self._network())
-        calls = TenantCalls(service, lambda url: self._client(url, url.rpartition("/")[2]))
+        calls = TenantCalls(
+            service,
+            lambda url: self._client(url, url.rpartition("/")[2]),
+            lookups=self.tenant_lookups,
+        )
 
         def source_for(tenant: str) -> Source:
             # The URL is for cache keys only: it stays when the tenant moves, and no calls go to it.

@@ -158,6 +158,28 @@ async def test_a_state_is_not_refreshed_early(
     assert len(service.tenants_read) == 1
 
 
+async def test_failing_lookups_are_counted_and_logged_once_in_a_while(
+    states: TenantCalls, service: FakeService, clock: FakeClock
+) -> None:
+    """A new name without a tenant, or one that does not run, is no failure of the service."""
+    await find(states)
+    await find(states, "Cust2")
+    for service.answer in (TenantNotFoundError(), SUSPENDED):
+        await refusal(states, f"Cust{len(service.tenants_read) + 1}")
+    assert states.lookups == {"ok": 4}
+
+    clock.now += 600
+    service.answer = TenantNotFoundError()
+    with logged() as log:
+        await find(states)
+        await find(states, "Cust2")
+        service.answer = FAILURES[0]
+        await refusal(states, "Cust5")
+
+    assert states.lookups == {"ok": 4, "BAD_REQUEST": 2, "UPSTREAM_UNAVAILABLE": 1}
+    assert len(log.events) == 1
+
+
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
 async def test_the_last_state_is_used_while_the_service_fails(
     states: TenantCalls, service: FakeService, clock: FakeClock, failure: GatewayError
