@@ -333,7 +333,7 @@ class Settings(LoadedSettings):
     def _check_upstream(self) -> Self:
         if (self.upstream_url is None) is (self.environment is None):
             raise ValueError(messages.TWO_UPSTREAMS if self.environment else messages.NO_UPSTREAM)
-        if self.environment and self.topic_names and len(self.tenants or ()) != 1:
+        if self.has_several_tenants and self.topic_names:
             raise ValueError(messages.ONE_TENANT)
         return self
 
@@ -391,6 +391,11 @@ class Settings(LoadedSettings):
         if self.so_time_zone is None:
             return self.time_zone is not None
         return "includetzoffset" in self.so_time_zone.lower()
+
+    @property
+    def has_several_tenants(self) -> bool:
+        """Whether requests may be for different tenants."""
+        return self.environment is not None and len(self.tenants or ()) != 1
 
     @property
     def address(self) -> str:

@@ -15,8 +15,11 @@ from typing import Protocol
 
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
+from gateway.executor.turns import share_of
 from gateway.observe.operations import ANONYMOUS
+from gateway.schema.context import Access
 from gateway.web.access_record import AccessRecord
+from gateway.web.inbound import Inbound
 from gateway.web.respond.errors import error_response
 from gateway.web.response_cache import CachedAnswer
 
@@ -57,7 +60,7 @@ def _refusal() -> CachedAnswer:
 class Admitted:
     """A request in progress."""
 
-    share: str
+    shares: tuple[str, ...]
     cancel: Callable[[Exception], object]
     """Ends it with an error."""
 
@@ -70,7 +73,7 @@ class Admitted:
         """Note whether it waits for SuperOffice: then it is not evicted."""
         if is_waiting:
             self._of.evictable.pop(self, None)
-        elif self.share == STRANGERS:
+        elif STRANGERS in self.shares:
             self._of.evictable[self] = None
 
     def evict(self) -> None:
@@ -84,23 +87,29 @@ class Admitted:
         if self in self._of.admitted:
             self._of.evictable.pop(self, None)
             self._of.admitted.remove(self)
-            self._of.of_callers[self.share] -= 1
-            if not self._of.of_callers[self.share]:
-                del self._of.of_callers[self.share]
+            for share in self.shares:
+                self._of.of_shares[share] -= 1
+                if not self._of.of_shares[share]:
+                    del self._of.of_shares[share]
 
 
 @dataclass(slots=True)
 class Admission(_Limit):
     """Counts the requests in progress, and refuses those past the limit.
 
-    A caller may have as many places as are free: alone half of them, one of two callers a third.
+    A caller may have as many places as are free: alone half of them, one of two callers a third. So
+    may the authenticated callers of one of several tenants: a slow one would keep others out.
+
     All unauthenticated clients are one caller. For a request past their share, the oldest of theirs
     that does not wait for SuperOffice is ended, first those without a login: otherwise a few slow
     ones would keep new callers out.
     """
 
+    has_tenants: bool = False
+    """Whether there are several tenants."""
+
     admitted: set[Admitted] = field(default_factory=set)
-    of_callers: Counter[str] = field(default_factory=Counter)
+    of_shares: Counter[str] = field(default_factory=Counter)
     evictable: dict[Admitted, None] = field(default_factory=dict)
     """Requests of unauthenticated clients that do not wait for SuperOffice, the oldest first."""
 
@@ -112,47 +121,62 @@ class Admission(_Limit):
         """The number of requests in progress."""
         return len(self.admitted)
 
-    def refuses_next(self, share: str) -> bool:
-        """Return whether a caller's next request is refused; logged once per burst."""
+    def shares_of(self, inbound: Inbound) -> tuple[str, ...]:
+        """Return the names of a request's shares: its caller's, and its tenant's if it has one.
+
+        Anybody can name a tenant: unauthenticated clients take no places from its callers.
+        """
+        access, share = inbound.head.access, share_of(inbound.owner)
+        if share != STRANGERS and self.has_tenants and isinstance(access, Access):
+            return share, str(access.source.tenant)
+        return (share,)
+
+    def refuses_next(self, shares: tuple[str, ...]) -> bool:
+        """Return whether the next request with these shares is refused; logged once per burst."""
         if self.in_progress >= self.most:
             self._log("%d requests are in progress: more get 503")
-        elif self._has_share(share) and not (share == STRANGERS and self.evictable):
-            self._log("one caller has its share of %d requests in progress: its next ones get 503")
+        elif self._is_used_up(shares) and not (STRANGERS in shares and self.evictable):
+            self._log("a caller or a tenant has its share of %d places: its next requests get 503")
         else:
             return False
         return True
 
-    def _has_share(self, share: str) -> bool:
-        return self.of_callers[share] >= self.most - len(self.admitted)
+    def _is_used_up(self, shares: tuple[str, ...]) -> bool:
+        free = self.most - len(self.admitted)
+        return any(self.of_shares[share] >= free for share in shares)
 
-    def check(self, share: str) -> None:
-        """Refuse a caller's next request, if it is past the limit.
+    def check(self, shares: tuple[str, ...]) -> None:
+        """Refuse the next request with these shares, if it is past the limit.
 
         Raises:
             UpstreamUnavailableError: it is.
         """
-        if self.refuses_next(share):
+        if self.refuses_next(shares):
             self.shed += 1
             raise _overloaded()
 
     @contextmanager
     def admit(
-        self, share: str, cancel: Callable[[Exception], object], *, has_login: bool = False
+        self,
+        shares: tuple[str, ...],
+        cancel: Callable[[Exception], object],
+        *,
+        has_login: bool = False,
     ) -> Iterator[Admitted]:
-        """Count a caller's request while it is in progress; `cancel` ends it with an error.
+        """Count a request while it is in progress; `cancel` ends it with an error.
 
         Raises:
             UpstreamUnavailableError: it is past the limit.
         """
-        self.check(share)
-        if self._has_share(share):
+        self.check(shares)
+        if self._is_used_up(shares):
             self._log(
                 "unauthenticated clients have their share of %d places: the oldest requests get 503"
             )
             min(self.evictable, key=lambda request: request.has_login).evict()
-        request = Admitted(share, cancel, has_login, self)
+        request = Admitted(shares, cancel, has_login, self)
         self.admitted.add(request)
-        self.of_callers[share] += 1
+        self.of_shares.update(shares)
         request.set_waiting(False)
         try:
             yield request

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from gateway.executor.turns import share_of
 from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.admission import Admission, ConnectionLimit, UnsentLimit
 from gateway.web.inbound import Door
@@ -30,7 +29,8 @@ class Edge:
         """
         if scope["method"] != "POST" or scope["path"] != GRAPHQL_PATH:
             return False
-        is_too_much = self.admission.refuses_next(share_of(self.door.enter(scope).owner))
+        shares = self.admission.shares_of(self.door.enter(scope))
+        is_too_much = self.admission.refuses_next(shares)
         is_shed = is_too_much and all(name != b"origin" for name, _ in scope["headers"])
         self.admission.shed += is_shed
         return is_shed

@@ -22,7 +22,6 @@ from gateway.errors import (
     RequestTimeoutError,
     UpstreamUnavailableError,
 )
-from gateway.executor.turns import share_of
 from gateway.observe.metrics import CANCELLED
 from gateway.observe.operations import BATCH
 from gateway.schema.context import Access, ignore
@@ -65,15 +64,14 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
         exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
-        owner = exchange.inbound.owner
-        share = share_of(owner)
+        shares, has_login = self.admission.shares_of(exchange.inbound), bool(exchange.inbound.owner)
         with ExitStack() as held:
             try:
-                self.admission.check(share)
+                self.admission.check(shares)
                 with WhileWanted(exchange.inbound, self.timeout_s) as cancel:
                     response = await exchange.answer(
                         lambda: held.enter_context(
-                            self.admission.admit(share, cancel, has_login=bool(owner))
+                            self.admission.admit(shares, cancel, has_login=has_login)
                         )
                     )
             except ClientDisconnect:

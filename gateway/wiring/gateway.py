@@ -119,7 +119,7 @@ class Gateway:
                 proxies=TrustedProxies(proxies) if proxies else None,
             ),
             access_log=AccessLog(self.requests, shows_client=bool(proxies)),
-            admission=Admission(settings.max_requests),
+            admission=Admission(settings.max_requests, has_tenants=settings.has_several_tenants),
             connection_limit=ConnectionLimit(settings.max_connections),
             has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
         )

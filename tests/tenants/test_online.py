@@ -458,6 +458,27 @@ async def test_a_slow_tenant_does_not_delay_another(online: Online) -> None:
             task.cancel()
 
 
+@pytest.mark.parametrize(("tenants", "places", "status"), [("", 3, 200), (ONE, 6, 503)])
+async def test_the_callers_of_a_slow_tenant_leave_places_to_those_of_another(
+    online: Online, tenants: str, places: int, status: int
+) -> None:
+    """Together they have at most as many as are free, if there may be another tenant."""
+    users = [f"Bearer {number}" for number in range(6)]
+    async with over(online, tenants=tenants, max_requests=6, cache_ttl=0) as gateway:
+        admission = gateway.app.state.edge.admission
+        for user in users:
+            await ask(gateway, Authorization=user)
+        online.stuck.add("sod1")
+        slow = [asyncio.create_task(ask(gateway, Authorization=user)) for user in users]
+        await until(lambda: admission.in_progress + admission.shed == 6)
+
+        answer = await ask(gateway, f"/graphql/{OTHER}")
+
+        assert (admission.in_progress, answer.status_code) == (places, status)
+        for task in slow:
+            task.cancel()
+
+
 async def test_a_stuck_state_service_delays_only_unknown_tenants(online: Online) -> None:
     """A known tenant is served; a request for an unknown one times out."""
     async with over(online, cache_ttl=0, upstream_timeout=1) as gateway:

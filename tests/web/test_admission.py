@@ -127,7 +127,7 @@ def test_a_failed_request_frees_its_place() -> None:
     """A request that raises an exception frees its place."""
     admission = Admission(1)
 
-    with pytest.raises(LookupError), admission.admit("a", print):
+    with pytest.raises(LookupError), admission.admit(("a",), print):
         raise LookupError
 
     assert admission.in_progress == 0
@@ -165,19 +165,19 @@ def test_somebody_with_several_logins_leaves_places_to_others(logins: int, each:
         for _ in range(12):
             for share in range(logins):
                 with suppress(UpstreamUnavailableError):
-                    stack.enter_context(admission.admit(f"{share}", print))
-        held = dict(admission.of_callers)
+                    stack.enter_context(admission.admit((f"{share}",), print))
+        held = dict(admission.of_shares)
 
         assert held == {f"{share}": each for share in range(logins)}
-        assert not admission.refuses_next("another")
+        assert not admission.refuses_next(("another",))
 
 
 def test_a_place_past_the_limit_is_refused() -> None:
     """A place past the limit raises an error and leaves the places in use alone."""
     admission = Admission(1)
 
-    with admission.admit("a", print), pytest.raises(UpstreamUnavailableError):
-        admission.admit("a", print).__enter__()
+    with admission.admit(("a",), print), pytest.raises(UpstreamUnavailableError):
+        admission.admit(("a",), print).__enter__()
 
     assert admission.in_progress == 0
 
@@ -211,7 +211,7 @@ async def test_requests_of_strangers_keep_no_new_caller_out(
         ended = [one.result() for one in anonymous if one.done()]
         assert [answer.status_code for answer in ended] == [503] * 3
         assert places == 3
-        assert not admission.of_callers.keys() - {STRANGERS}
+        assert not admission.of_shares.keys() - {STRANGERS}
         has_ended.set()
         await asyncio.gather(*anonymous)
     assert (admission.in_progress, admission.evictable) == (0, {})
@@ -226,7 +226,7 @@ def test_requests_without_a_login_are_ended_first() -> None:
             def end(_: Exception, number: int = number) -> None:
                 ended.append(number)
 
-            stack.enter_context(admission.admit(STRANGERS, end, has_login=number % 2 == 0))
+            stack.enter_context(admission.admit((STRANGERS,), end, has_login=number % 2 == 0))
 
     assert ended == [1, 3, 5, 0]
 
@@ -275,7 +275,7 @@ def test_shedding_is_logged_once_per_burst() -> None:
     with logged() as log:
         for later_s in (0, 50, 50, 61):
             clock.now += later_s
-            assert admission.refuses_next("a")
+            assert admission.refuses_next(("a",))
 
     assert warnings(log) == ["0 requests are in progress: more get 503"] * 2
 

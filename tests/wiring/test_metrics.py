@@ -261,7 +261,7 @@ async def test_shed_requests_are_counted_by_their_limit(rest: RestSide) -> None:
             "path": "/graphql",
             "headers": [(b"origin", b"https://a.example")],
         }
-        with edge.admission.admit("", print):
+        with edge.admission.admit(("",), print):
             await gateway.post(QUERY)
             assert not edge.sheds(scope)  # the application does
             assert edge.sheds({**scope, "headers": []})
