@@ -148,7 +148,7 @@ class PersistedQueryNotFoundError(RequestError, code="PERSISTED_QUERY_NOT_FOUND"
 class PersistedQueryNotSupportedError(
     RequestError, code="PERSISTED_QUERY_NOT_SUPPORTED", status=200
 ):
-    """The client sent the hash of a query, and persisted queries are off."""
+    """The client sent the hash of a query alone, and persisted queries are off."""
 
 
 class OperationResolutionError(RequestError, code="OPERATION_RESOLUTION_FAILURE"):

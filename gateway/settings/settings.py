@@ -228,7 +228,9 @@ class Settings(LoadedSettings):
     """
 
     persisted_queries: bool = _api(True)
-    """Store queries that clients then name by their SHA-256 (Apollo's protocol)."""
+    """Store queries that clients then name by their SHA-256 (Apollo's protocol). Where it is off,
+    apps with Apollo iOS or Apollo Kotlin must not use it.
+    """
 
     trusted_documents: Paths = _api("", "web.json,/etc/gateway/apps")
     """Files, or folders of `*.json` files, of queries that clients name by their id, as GraphQL

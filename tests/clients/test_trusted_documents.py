@@ -1,5 +1,6 @@
 """Trusted documents: manifests of three compilers, and every way to send a document's id."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -104,11 +105,18 @@ def test_any_other_text_is_refused(strict: Running, queue: tuple[str, str], suff
     assert codes(post(strict, {"query": text})) == ["BAD_REQUEST"]
 
 
-def test_a_text_is_not_made_trusted_by_its_hash(strict: Running) -> None:
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [({"query": "{ __typename }"}, "BAD_REQUEST"), ({}, "PERSISTED_QUERY_NOT_SUPPORTED")],
+    ids=["text and hash", "hash alone"],
+)
+def test_a_text_is_not_made_trusted_by_its_hash(
+    strict: Running, body: Mapping[str, Any], code: str
+) -> None:
     """Automatic persisted queries are off, as they would let any client add a query."""
-    assert codes(post(strict, {"query": "{ __typename }", **WAYS["sha256Hash"]("0" * 64)})) == [
-        "PERSISTED_QUERY_NOT_SUPPORTED"
-    ]
+    sha256 = hashlib.sha256(b"{ __typename }").hexdigest()
+
+    assert codes(post(strict, {**body, **WAYS["sha256Hash"](sha256)})) == [code]
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "sha256Hash"])

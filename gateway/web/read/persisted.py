@@ -69,7 +69,7 @@ class DocumentsById:
 
         Raises:
             PersistedQueryNotFoundError: the id is unknown.
-            PersistedQueryNotSupportedError: the id is not in the manifest; no queries are stored.
+            PersistedQueryNotSupportedError: a hash alone, not in the manifest; no query is stored.
             BadRequestError: the id is malformed, or not the hash of the text beside it.
         """
         persisted = extensions.get("persistedQuery")
@@ -87,7 +87,7 @@ class DocumentsById:
     async def _by_hash(self, query: str | None, sha256: str) -> tuple[str, Store | None]:
         if query is None and bare(sha256) in self._manifest:
             return self._manifest[bare(sha256)], None
-        if not self._texts.maxsize:
+        if query is None and not self._texts.maxsize:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
@@ -97,7 +97,8 @@ class DocumentsById:
         if (text := self._texts.get(key.name)) is not None:
             return text, None
         if query is not None:
-            return query, partial(self._store, key) if len(query) <= _LONGEST_TEXT else None
+            is_stored = self._texts.maxsize and len(query) <= _LONGEST_TEXT
+            return query, partial(self._store, key) if is_stored else None
         is_hash = len(sha256) == 64  # no other text can be stored: spare Redis the lookup
         found = await self._shared.get(key) if self._shared and is_hash else None
         if found is None:
