@@ -18,7 +18,6 @@ class Limits:
     directives: int = 50
     default_values: int = 2_000
     comparisons: int = 40_000
-    introspections: int = 2
     cost: int = 500_000
     tokens: int = 2_000
     characters: int = 100_000
@@ -36,7 +35,6 @@ _WORDS = {
     "directives": "has {value} directives",
     "default_values": "has {value} values in defaults of variables",
     "comparisons": "takes {value} comparisons of fields to validate",
-    "introspections": "asks for the schema {value} times",
     "cost": "would cost {value} points",
 }
 

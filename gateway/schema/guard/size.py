@@ -46,7 +46,6 @@ class Size:
     depth: int = 0
     aliases: int = 0
     directives: int = 0
-    introspections: int = 0
     cost: int = 0
     default_values: int = 0
     """The values in defaults of variables, counted at each of their places in lists and objects."""
@@ -70,7 +69,6 @@ class Size:
         self.depth = max(self.depth, other.depth)
         self.aliases += times * other.aliases
         self.directives += times * other.directives
-        self.introspections += times * other.introspections
         self.cost += times * other.cost
         self.root_fields += times * other.root_fields
         for name, root in other.names.items():
@@ -191,7 +189,6 @@ class _Measuring:
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
-            introspections=inner.introspections + (introspection is not None),
             cost=1 + times * inner.cost,
             root_fields=1,
             names=defaultdict(float, {name: (own + inner.comparisons) ** 0.5}),

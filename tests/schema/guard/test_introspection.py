@@ -1,4 +1,4 @@
-"""Introspection is limited to what tools need: one or two queries without endless lists."""
+"""Introspection is limited by its cost: tools need it, and it needs no credentials."""
 
 from typing import Any
 
@@ -79,15 +79,25 @@ async def test_nested_lists_are_refused(query: str) -> None:
     assert "points; at most 500000 are allowed" in message
 
 
-async def test_a_query_may_introspect_twice_at_most() -> None:
-    """Aliases and fragments make no difference."""
-    once = "a: __schema { queryType { name } } "
-    twice = once + '...F } fragment F on Query { b: __type(name: "Query") { name }'
+PROBED = ["Schema", "Type", "Directive", "Field", "InputValue"]
 
-    assert await errors_in(SCHEMA, f"{{ {twice} }}") == []
-    assert await errors_in(SCHEMA, f"{{ c: __schema {{ description }} {twice} }}") == [
-        ("QUERY_TOO_COMPLEX", "The query asks for the schema 3 times; at most 2 are allowed.")
-    ]
+
+async def test_tools_may_ask_what_introspection_supports() -> None:
+    """Apollo Kotlin and gql.tada ask for five types at once before their introspection query."""
+    types = " ".join(f'{name}: __type(name: "__{name}") {{ ...F }}' for name in PROBED)
+    fragment = "fragment F on __Type { fields { name args { name } } }"
+
+    assert await errors_in(SCHEMA, f"{{ {types} }} {fragment}") == []
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(3, False), (4, True)])
+async def test_the_cost_of_introspection_adds_up(count: int, is_refused: bool) -> None:
+    """A query may ask for the schema several times, with aliases or in fragments."""
+    fields, fragments = EVERYTHING.split("{", 1)[1].split("fragment", 1)
+    several = " ".join(f"s{n}: {fields.rstrip().removesuffix('}')}" for n in range(count))
+
+    codes = [code for code, _ in await errors_in(SCHEMA, f"{{ {several} }} fragment{fragments}")]
+    assert codes == ["QUERY_TOO_COMPLEX"] * is_refused
 
 
 @pytest.mark.parametrize(
