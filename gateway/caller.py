@@ -5,8 +5,8 @@
 * Representation: `Accept-Language`, `SO-Language`, `SO-Culture`, `SO-TimeZone`.
 
 All of it is forwarded byte for byte; settings can add a token, a language and a time zone for
-callers that send none. Negotiate and NTLM are refused: they authenticate a TCP connection, and
-callers share the gateway's connections.
+callers that send none. An empty value counts as none. Negotiate and NTLM are refused: they
+authenticate a TCP connection, and callers share the gateway's connections.
 
 A caller's *key* is the digest of the whole: the cache has a snapshot for each. Its *owner* is a
 digest of the login alone. Limits hold for a *share*: that of the owner once SuperOffice has
@@ -107,7 +107,7 @@ class CallerPolicy:
         """
         sent: dict[bytes, list[bytes]] = {}
         for name, value in headers:
-            if name in FORWARDED:
+            if name in FORWARDED and value.strip():
                 sent.setdefault(name, []).append(value)
         languages = b",".join(sent.get(_LANGUAGE, ()))
         if b"*" in languages and not languages.strip(_ANY) and _LANGUAGE in dict(self.defaults):
@@ -132,14 +132,14 @@ class CallerPolicy:
         if authorization:
             return [(b"authorization", _checked(authorization))]
         cookies = self._cookies(sent.get(b"cookie", ()))
-        tokens = [token for token in sent.get(b"x-xsrf-token", ()) if token.strip()]
+        tokens = sent.get(b"x-xsrf-token", ())
         if len(tokens) == 1 and cookies:
             return [(b"x-xsrf-token", tokens[0]), (b"cookie", cookies)]
         raise UnauthenticatedError(f"The request has no credentials. {_HOW_TO}")
 
     def _cookies(self, values: Sequence[bytes]) -> bytes:
         # RFC 9113, section 8.2.3: several Cookie fields are one list.
-        joined = b"; ".join(value for value in values if value.strip())
+        joined = b"; ".join(values)
         if self.forward_cookies is None:
             return joined
         pairs = (pair.strip() for pair in joined.split(b";"))
@@ -173,15 +173,17 @@ def headers_from_payload(
 
     Keys are header names, in any case; only headers with `Use.IN_PAYLOAD` count. `X-Tenant` does
     not replace the handshake's: two different tenants are an error. `Cookie` is ignored, as only
-    cookies that the browser itself sends prove a session.
+    cookies that the browser itself sends prove a session. Null and empty values count as none.
 
     Raises:
         BadRequestError: a value is not valid in a header.
     """
     sent = {
-        lower: _header_value(name, value)
+        lower: header
         for name, value in payload.items()
-        if (lower := name.lower().encode()) in IN_PAYLOAD and value is not None
+        if (lower := name.lower().encode()) in IN_PAYLOAD
+        and value is not None
+        and (header := _header_value(name, value))
     }
     from_handshake = [(k, v) for k, v in handshake if k not in sent or k == TENANT]
     return [*from_handshake, *sent.items()]

@@ -69,6 +69,22 @@ async def test_a_header_separates_requests_or_has_a_reason_not_to(
     assert bool(header.shared) is not is_separate
 
 
+@pytest.mark.parametrize(
+    "header",
+    [h for h in HEADERS if Use.FORWARDED in h.uses and Use.SHAPES_BY_PRESENCE not in h.uses],
+    ids=lambda header: header.name,
+)
+async def test_an_empty_header_and_none_share_one_answer(
+    header: KnownHeader, gateway: Gateway, executed: list[str]
+) -> None:
+    """An empty value counts as not sent: it separates neither snapshots nor answers."""
+    credentials = {**SESSION, **({} if header.name == "Authorization" else CREDENTIALS)}
+    await cache_status(gateway, credentials)
+
+    assert "; hit" in await cache_status(gateway, {**credentials, header.name: ""})
+    assert len(executed) == 1
+
+
 async def test_any_language_shares_the_answer_in_the_language_of_the_operator(
     rest: RestSide,
 ) -> None:
