@@ -127,8 +127,7 @@ class FastLaneProtocol(OneWriteProtocol):
             return
         edge = None if self.flow.write_paused else self.edge
         if edge and edge.sheds(scope_of(cycle)):
-            is_early = cycle.more_body and cycle.keep_alive
-            self._send(edge, cycle, edge.admission.refusal, [CLOSE] * is_early)
+            self._send(edge, cycle, edge.admission.refusal, [CLOSE] * cycle.more_body)
         else:
             self._call(cycle)
 

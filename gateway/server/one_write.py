@@ -19,8 +19,8 @@ WholeAnswer: TypeAlias = tuple[int, Iterable[Header], bytes, bytes]
 
 CLOSE = (b"connection", b"close")
 """A header of answers before the end of their request: a proxy may drop the rest of the body, and
-its next request would be read as that. The connection is open until the client has read the answer:
-unread data would reset it (RFC 9112, section 9.6)."""
+its next request would be read as that. The connection is open until the request has ended: unread
+data would reset it before the client has read the answer (RFC 9112, section 9.6)."""
 
 
 class OneWriteProtocol(LimitedProtocol):
@@ -40,7 +40,7 @@ class OneWriteProtocol(LimitedProtocol):
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
-        self.write_answer(*answer, is_last=not cycle.keep_alive)
+        self.write_answer(*answer, is_last=not (cycle.keep_alive or cycle.more_body))
         if self.flow.write_paused:
             self.partly_sent_bytes = len(answer[2])
         cycle.on_response()
@@ -56,7 +56,7 @@ class OneWriteProtocol(LimitedProtocol):
             start, held = held, None
             body, headers = message.get("body", b""), dict(message.get("headers", ()))
             is_early = cycle.more_body and message["type"] == "http.response.start"
-            if is_early and cycle.keep_alive and b"connection" not in headers:
+            if is_early and b"connection" not in headers:
                 message["headers"] = [*message.get("headers", ()), CLOSE]
             if start is not None:
                 if self._is_whole(start, message):

@@ -483,7 +483,7 @@ def test_a_connection_past_the_limit_is_closed_if_all_others_have_requests(slow:
 def test_a_request_past_the_limit_is_shed_before_its_body_arrives(
     slow: SlowRest, more: bytes
 ) -> None:
-    """A request past the limit gets 503 before its body arrives."""
+    """A request past the limit gets 503 before its body arrives, and may still send it."""
     with (
         serving(slow, max_requests=1) as gateway,
         gateway.client() as first,
@@ -499,3 +499,5 @@ def test_a_request_past_the_limit_is_shed_before_its_body_arrives(
         assert b"\r\nretry-after: 1\r\n" in refused
         assert refused.count(b"\r\nconnection: close\r\n") == 1
         assert b"Ada" in first.recv(65_536)
+        second.sendall(b"x" * 1_000_000)
+        assert second.recv(1) == b""

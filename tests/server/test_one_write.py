@@ -110,14 +110,22 @@ async def test_an_answer_before_the_end_of_the_body_is_the_last(
     assert b"".join(transport.sent).count(b"connection: close\r\n") == 1
 
 
-async def test_a_client_that_still_sends_its_body_can_read_the_answer() -> None:
+@pytest.mark.parametrize(
+    "unfinished",
+    [
+        UNFINISHED % b"POST",
+        (UNFINISHED % b"POST").replace(b"Host: x", b"Host: x\r\nConnection: close"),
+        (UNFINISHED % b"POST").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ],
+    ids=["kept open", "the last one", "HTTP/1.0"],
+)
+async def test_a_client_that_still_sends_its_body_can_read_the_answer(unfinished: bytes) -> None:
     """The gateway does not close first: data that nobody reads would reset the connection."""
-    unfinished = UNFINISHED % b"POST"
-
     assert not (await answered(GatewayProtocol, unfinished, WHOLE, rest=b"cd")).is_closed
     transport = await answered(GatewayProtocol, unfinished, WHOLE, rest=b"cde" + REQUESTS["GET"])
     assert transport.is_closed
     assert b"".join(transport.sent).count(b"HTTP/1.1") == 1
+    assert b"".join(transport.sent).count(b"connection: close\r\n") == 1
 
 
 @pytest.mark.parametrize("value", [b"close", b"x, Close"])
