@@ -116,7 +116,7 @@ async def _turn_in(queue: _Queue, steps: int, for_others: int) -> None:
     turns = waiting.setdefault(share, deque())
     if queue is _SHORT or share == STRANGERS:
         turns.append((turn, steps))
-    else:  # first: half-made answers take memory
+    else:  # first: half-made answers take memory, and events of subscriptions may take long
         turns.appendleft((turn, steps))
     await turn
 
