@@ -4,6 +4,7 @@ Only this module and `upstream` import `gateway.demo`, and only when they run.
 """
 
 import argparse
+import json
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -118,8 +119,8 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             port=port,
             so_time_zone=WITH_OFFSETS,
             accept_language="en",
-            topic_names="",
+            topic_names="" if tenants else json.dumps(TOPIC_NAMES),
             webhook_secret=SecretStr(hook.secret),
-        ).model_copy(update={"topic_names": TOPIC_NAMES})  # its tenants have the same channels
+        )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
         serve(settings, make_app=make_app, when_ready=ready)
