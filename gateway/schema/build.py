@@ -168,19 +168,22 @@ def sdl(schema: Schema | None = None) -> str:
 
 
 def _check_hidden(hidden: Iterable[str]) -> None:
+    types = graphql_schema(Schema(SchemaOptions())).type_map
     known = [
         f"{name}.{field}"
-        for name, kind in graphql_schema(Schema(SchemaOptions())).type_map.items()
+        for name, kind in types.items()
         if isinstance(kind, graphql.GraphQLObjectType) and not name.startswith("__")
         for field in kind.fields
         if field not in {i for interface in kind.interfaces for i in interface.fields}
     ]
     for name in sorted(set(hidden) - set(known)):
-        of_type = [field for field in known if field.startswith(f"{name.partition('.')[0]}.")]
-        near = difflib.get_close_matches(name, of_type or known, n=1)
-        hint = (
-            f"did you mean {near[0]}?" if near else "a name is written like ChatSession.sessionKey"
-        )
+        # Compared without the name of the type, which makes all of its fields similar.
+        prefix = f"{name.partition('.')[0]}."
+        start = len(prefix) if prefix[:-1] in types else 0
+        texts = [one[start:] for one in known if one.startswith(name[:start])]
+        hint = "a name is written like ChatSession.sessionKey"
+        if near := difflib.get_close_matches(name[start:], texts, n=1):
+            hint = f"did you mean {name[:start]}{near[0]}?"
         raise SettingsError(
             f"GATEWAY_HIDDEN_FIELDS={name}: there is no such field, or it cannot be hidden; {hint}"
         )

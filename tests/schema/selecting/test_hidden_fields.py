@@ -268,6 +268,7 @@ def test_an_unreachable_type_is_removed() -> None:
 
 
 NOT_HIDDEN = "GATEWAY_HIDDEN_FIELDS={}: there is no such field, or it cannot be hidden; {}"
+NO_HINT = "a name is written like ChatSession.sessionKey"
 
 
 @pytest.mark.parametrize(
@@ -278,26 +279,24 @@ NOT_HIDDEN = "GATEWAY_HIDDEN_FIELDS={}: there is no such field, or it cannot be 
         ("Chatsession.sessionKey", "did you mean ChatSession.sessionKey?"),
         ("chat_session.session_key", "did you mean ChatSession.sessionKey?"),
         ("ChatSession.customerHosts", "did you mean ChatSession.customerHost?"),
-        ("ChatSession.id", None),
-        ("Node.id", None),
-        ("ChatSession", None),
+        ("ChatSession.nope", NO_HINT),
+        ("ChatSession.id", NO_HINT),
+        ("Node.id", NO_HINT),
+        ("ChatSession", NO_HINT),
         ("sessionKey", "did you mean ChatSession.sessionKey?"),
-        ("secrets", "a name is written like ChatSession.sessionKey"),
-        ("*", "a name is written like ChatSession.sessionKey"),
-        ("ChatSessionFilter.search", None),
-        ("ChatSessionStatus.CLOSED", None),
-        ("__Type.name", None),
+        ("secrets", NO_HINT),
+        ("*", NO_HINT),
+        ("ChatSessionFilter.search", NO_HINT),
+        ("ChatSessionStatus.CLOSED", NO_HINT),
+        ("__Type.name", NO_HINT),
     ],
 )
-def test_a_name_that_cannot_be_hidden_stops_the_start(name: str, hint: str | None) -> None:
-    """One line has the name, and the most similar one if there is any."""
+def test_a_name_that_cannot_be_hidden_stops_the_start(name: str, hint: str) -> None:
+    """One line has the name, and the most similar one if there is any that can be hidden."""
     with pytest.raises(SettingsError) as refused:
         build_schema(SchemaOptions(hidden=frozenset(["ChatSession.customerHost", name])))
 
-    message = str(refused.value)
-    assert message.startswith(NOT_HIDDEN.format(name, ""))
-    assert "\n" not in message
-    assert hint is None or message == NOT_HIDDEN.format(name, hint)
+    assert str(refused.value) == NOT_HIDDEN.format(name, hint)
 
 
 async def test_the_gateway_does_not_start_with_a_wrong_name(rest: RestSide) -> None:
