@@ -1,5 +1,6 @@
 """An answer as text for a terminal: single values, then a table for each list."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
@@ -39,11 +40,17 @@ def _rows(rows: Sequence[Mapping[str, object]]) -> str:
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
     """Write lines of cells in columns."""
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
+    padded = (
+        [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
         for line in lines
     )
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
+
+
+def _width(text: str) -> int:
+    """Return the width on a terminal, where a Chinese or Japanese letter takes two columns."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
 
 
 def _fields(value: object, name: str = "") -> Iterator[tuple[str, object]]:
@@ -57,7 +64,9 @@ def _fields(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, Mapping):
+        text = " ".join(filter(None, map(_text, value.values())))
+    elif isinstance(value, list):
         text = ", ".join(map(_text, value))
     else:
         text = "" if value is None else " ".join(str(value).split())

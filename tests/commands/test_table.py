@@ -22,6 +22,11 @@ from gateway.commands.table import table
             {"list": [{"user": None, "id": 1}, {"user": {"name": "A"}, "id": 2}]},
             ["list", "id  user.name", "1", "2   A"],
         ),
+        (
+            {"list": [{"lists": [[{"value": "A", "tag": "B"}, {"value": None, "tag": "C"}]]}]},
+            ["list", "lists", "A B, C"],
+        ),
+        ({"list": [{"name": "さくら", "id": 1}]}, ["list", "name    id", "さくら  1"]),
         ({"list": []}, ["list", "(none)"]),
         ({"list": [{"on": True, "off": False}]}, ["list", "on   off", "yes  no"]),
         ({"list": [{"text": "two\nlines\tand\x1b[31m"}]}, ["list", "text", "two lines and?[31m"]),
