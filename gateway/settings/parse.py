@@ -186,15 +186,15 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     try:
         url = urlsplit(text)
         has_host = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_server(url)
-        if has_host and "@" in url.path + url.fragment:  # a password with `/` or `#`
-            raise ValueError
-        is_redis = has_host or (url.scheme == "unix" and url.path.strip("/"))
+        # Its client ignores other texts; they can be parts of a password with `/` or `#`.
+        has_database = re.fullmatch(r"/?\d*/?", url.path, re.ASCII) and not url.fragment
+        is_redis = (has_host and has_database) or (url.scheme == "unix" and url.path.strip("/"))
     except ValueError:
         is_redis = False
     if not is_redis:
         raise ValueError(
             "it must be memory://, or redis:// or rediss:// (valkey://, valkeys://) and a host, "
-            "or unix:// and a path"
+            "perhaps with / and the number of a database, or unix:// and a path"
         )
     return SecretStr(text)
 

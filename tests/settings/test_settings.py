@@ -489,6 +489,7 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
         ("cache_url", "unix://", "unix:// and a path"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
+        ("cache_url", "redis://redis.example.com/hunter2", "the number of a database"),
         ("cache_url", "redis://default:2024/hunter2@redis.example.com", "redis:// or rediss://"),
         ("cache_url", "redis://default:/hunter2#3@redis.example.com", "redis:// or rediss://"),
         ("app_token", "hunter2\n", "printable ASCII"),
