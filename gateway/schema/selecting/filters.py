@@ -88,6 +88,7 @@ class ChatSessionFilter:
     when_idle: DateTimeRange | None = optional("By time of the last message.")
     search: str | None = optional(
         "Matches when the customer's name, alias, e-mail, phone, company, or the first or last "
-        "message contains this text; upper and lower case and accents make no difference. Empty "
-        f"text matches everything; more than {LONGEST_SEARCH} characters are refused."
+        "message contains this text. Upper and lower case, accents, and blanks before and after it "
+        f"make no difference. Empty text matches everything; more than {LONGEST_SEARCH} characters "
+        "are refused."
     )

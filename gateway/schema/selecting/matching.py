@@ -109,7 +109,7 @@ class Filter:
                 f"`search` has {len(wanted)} characters; at most {LONGEST_SEARCH} are allowed."
             )
         if wanted not in self._folded:
-            self._folded[wanted] = fold(wanted)
+            self._folded[wanted] = fold(wanted).strip()
         text = self._folded[wanted]
         if not text:
             return lambda _, rows: rows
