@@ -159,5 +159,6 @@ class StateService:
         is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self.settings.tenant_hosts)
         if not match or not is_trusted or canonical_tenant(match["tenant"]) != tenant:
             message = f"SuperOffice names an address for {tenant} that is not trusted."
-            raise UpstreamBadResponseError(message)
+            why = f"{address!r:.200} is in no domain of GATEWAY_TENANT_HOSTS, or has another form."
+            raise UpstreamBadResponseError(message) from ValueError(why)
         return f"https://{host}/{tenant}"

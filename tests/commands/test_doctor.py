@@ -637,8 +637,13 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     [
         ("cust1", {}, 0, "Cust1 is Running, at sod1.superoffice.com"),
         ("Cust1", {"State": "Suspended", "IsRunning": False}, 1, "its state is Suspended"),
-        ("Cust1", {"Api": "https://evil.example/Cust1/api"}, 1, "that is not trusted"),
-        ("Cust2", {}, 1, "There is no such tenant."),
+        (
+            "Cust1",
+            {"Api": "https://evil.example/Cust1/api"},
+            1,
+            "'https://evil.example/Cust1/api' is in no domain of GATEWAY_TENANT_HOSTS",
+        ),
+        ("Cust2", {}, 1, "Cust2: There is no such tenant."),
         ("Cust3", {}, 1, "Cust3 is not served"),
         ("https://evil.example", {}, 1, "is not a tenant's name"),
     ],
@@ -648,29 +653,40 @@ async def test_a_tenant_is_located_as_the_gateway_locates_it(
 ) -> None:
     """Doctor locates the tenant first, then examines the tenant's own host."""
     online |= change
-    flags = ("--environment", "sod", "--tenants", "Cust1,Cust2", "--tenant", name)
-    exit_code, shown = await asyncio.to_thread(doctor, *flags)
+    flags = ("--environment", "sod", "--tenants", "Cust1,Cust2")
+    exit_code, shown = await asyncio.to_thread(doctor, *flags, "--tenant", name)
 
     assert exit_code == code
     assert words in shown
     assert ("https://sod1.superoffice.com/Cust1 asks for credentials" in shown) is (code == 0)
 
 
+async def test_a_tenant_can_be_named_by_its_header(doctor: Doctor, online: dict[str, Any]) -> None:
+    """As in `gateway query`, and in every request."""
+    flags = ("--environment", "sod", "--header", "X-Tenant: Cust2")
+    code, shown = await asyncio.to_thread(doctor, *flags)
+
+    assert code == 1
+    assert "Cust2: There is no such tenant." in shown
+
+
 async def test_without_a_tenant_only_the_state_service_is_examined(
     doctor: Doctor, online: dict[str, Any]
 ) -> None:
-    """The tenants' hosts are unknown."""
-    code, shown = await asyncio.to_thread(doctor, "--environment", "sod")
+    """It is also asked for each tenant that is served; the tenants' hosts are not called."""
+    code, shown = await asyncio.to_thread(doctor, "--environment", "sod", "--tenants=Cust1,Cust2")
 
-    assert code == 0
+    assert code == 1
     assert "sod.superoffice.com is here" in shown
+    assert "Cust1 is Running, at sod1.superoffice.com" in shown
+    assert "Cust2: There is no such tenant." in shown
     assert "asks for credentials" not in shown
 
 
 async def test_a_header_without_a_tenant_is_not_ignored(
     doctor: Doctor, online: dict[str, Any]
 ) -> None:
-    """A login is valid at one tenant: the call is not made, and the command fails."""
+    """Credentials are those of one tenant: the call is not made, and the command fails."""
     flags = ("--environment", "sod", "--header", "Authorization: Bearer hunter2")
     code, shown = await asyncio.to_thread(doctor, *flags)
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.commands import arguments
 from gateway.commands.doctor.finding import Finding
 from gateway.commands.table import aligned
-from gateway.headers import Header
+from gateway.headers import TENANT, Header
 from gateway.settings import Settings
 from gateway.settings.messages import variable
 
@@ -46,6 +46,7 @@ def _run(
     from gateway.app import create_app
 
     settings, sent = arguments.read_caller(headers, tenant, flags)
+    tenant = tenant or os.fsdecode(dict(sent).get(TENANT, b""))
     app = create_app(settings)  # if the gateway cannot start, no check is made
     findings = asyncio.run(_examine(settings, app.state.graphql, sent, tenant or None))
     shown = _effective(settings, flags)

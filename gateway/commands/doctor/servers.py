@@ -28,7 +28,7 @@ from gateway.wiring.upstreams import caller_policy
 
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
-_MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
+_MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT, or with it, repeat this"
 _UNEXPECTED = "expected 401: check proxies in between; is a client certificate missing?"
 _FOLLOWS_NONE = "the gateway follows no redirects: use that address"
 _LOGIN = "write http://user:password@host:port into GATEWAY_UPSTREAM_PROXY or HTTPS_PROXY"
@@ -68,8 +68,11 @@ async def superoffice(
         if tenant is None and headers:
             found, advice = "not made: it needs a tenant", "add --tenant, as in --tenant Cust12345"
             return [*findings, Finding("call", "fail", found, advice)]
-        if tenant is None or findings[-1].level == "fail":
+        if findings[-1].level == "fail":
             return findings
+        if tenant is None:
+            names = sorted(settings.tenants or ())
+            return findings + [(await _tenant(network, settings, name))[1] for name in names]
         tenant_url, finding = await _tenant(network, settings, tenant)
         findings.append(finding)
         if tenant_url is None:
@@ -96,7 +99,7 @@ async def _tenant(
     try:
         state = await StateService(settings, network).read(name)
     except GatewayError as exc:
-        return None, Finding("tenant", "fail", str(exc))
+        return None, Finding("tenant", "fail", f"{name}: {exc} {exc.__cause__ or ''}".strip())
     host = urlsplit(state.url).hostname
     return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
 
