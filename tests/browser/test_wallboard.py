@@ -125,6 +125,11 @@ def test_it_reports_a_disconnect_and_reconnects(visit: Visit) -> None:
     assert visit.found["waiting"].startswith("Disconnected. Next try in ")
 
 
+def test_a_queue_that_fails_is_not_shown_as_empty(visit: Visit) -> None:
+    """With a hidden field, for example, the numbers arrive, and the queue is refused."""
+    assert visit.found["withoutQueue"] == ["Hidden"]
+
+
 def test_a_refusal_is_final(visit: Visit) -> None:
     """Credentials that SuperOffice refuses are not sent again."""
     assert "credentials" in visit.found["stopped"]

@@ -515,5 +515,24 @@ export async function wallboard(page, shot) {
   await page.reload();
   found.userAfterReload = await page.locator("#user option:checked").innerText();
   found.kept = await page.evaluate(() => ({ ...localStorage }));
+
+  await page.routeWebSocket("**/graphql", (socket) =>
+    socket.onMessage((text) => {
+      const { type, id } = JSON.parse(text);
+      const send = (message) => socket.send(JSON.stringify(message));
+      const topic = { topicId: 10, waiting: 3, live: 0, unanswered: 0 };
+      const chatSessionSummary = { byTopic: [topic], byAgent: [], averageRating: null, rated: 0 };
+      const extensions = { code: "GRAPHQL_VALIDATION_FAILED" };
+      if (type === "connection_init") send({ type: "connection_ack" });
+      if (id === "numbers") send({ id, type: "next", payload: { data: { chatSessionSummary } } });
+      if (id === "queue") send({ id, type: "error", payload: [{ message: "Hidden", extensions }] });
+    }),
+  );
+  await page.reload();
+  await state("stopped");
+  found.withoutQueue = [
+    await page.locator("#state").innerText(),
+    ...(await texts("#totals > *, #channels > *, #queue > *, #agents > *")),
+  ];
   return found;
 }

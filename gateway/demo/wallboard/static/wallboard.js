@@ -23,7 +23,7 @@ const QUEUE = `subscription Queue {
 
 const { endpoint, users } = document.body.dataset;
 const $ = (id) => document.getElementById(id);
-let numbers, queue = [], connection;
+let numbers, queue, connection;
 
 // --- The clock -------------------------------------------------------------------------------
 // This computer's clock may be wrong, and be set at any time, so waits are counted by the gateway's
@@ -115,7 +115,7 @@ const agent = ({ agent, live, unanswered }) =>
   );
 
 function draw() {
-  if (!numbers) return;
+  if (!numbers || !queue) return; // of two answers, one can fail
   const { byTopic, byAgent, averageRating, rated } = numbers;
   const byName = (a, b) => nameOf(a).localeCompare(nameOf(b)); // tiles keep their places
   const first = queue[0]?.whenRequested;
@@ -144,18 +144,19 @@ function tick() {
   const isLate = (time) => Boolean(time) && secondsSince(time) >= ALARM_S;
   for (const element of document.querySelectorAll("[data-alarm]"))
     element.classList.toggle("late", isLate(element.dataset.alarm));
-  const late = queue.filter(({ whenRequested }) => isLate(whenRequested)).length;
+  const waiting = queue ?? [];
+  const late = waiting.filter(({ whenRequested }) => isLate(whenRequested)).length;
   const who = late === 1 ? "1 customer has" : `${late} customers have`;
   const alarm = late ? `${who} waited for over two minutes` : "";
   if ($("alarm").textContent !== alarm) $("alarm").textContent = alarm; // read out once
   $("alarm").hidden = !late;
-  document.title = `${late ? "⚠ " : ""}${queue.length} waiting · Chat wallboard`;
+  document.title = `${late ? "⚠ " : ""}${waiting.length} waiting · Chat wallboard`;
 }
 
 // --- Logging in ------------------------------------------------------------------------------
 function logIn(authorization) {
   connection?.close();
-  [numbers, queue] = [undefined, []];
+  numbers = queue = undefined;
   // Nothing of the last user stays, even if the gateway does not answer.
   for (const id of ["totals", "channels", "queue", "agents"]) $(id).replaceChildren();
   const url = new URL(endpoint, location.href.replace(/^http/, "ws"));
