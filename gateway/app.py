@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from gateway.executor.internals import graphql_schema
 from gateway.schema.build import sdl
 from gateway.settings import Settings
 from gateway.tenants.path import GRAPHQL_PATH
@@ -66,7 +67,8 @@ def create_app(
         return getattr(app.state, "is_ready", None) is False
 
     has_tenants = settings.environment is not None
-    page = QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
+    schema = graphql_schema(gateway.schema)
+    page = QueryPage(schema, demo_users, has_tenants=has_tenants, has_manual=settings.docs)
     endpoint = Endpoint(
         graphql=gateway.graphql,
         admission=gateway.edge.admission,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+import graphql
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
@@ -19,6 +20,7 @@ from starlette.routing import Mount
 from gateway import __version__
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.web.pages.common import Files
+from gateway.web.pages.examples import examples
 from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
 
 _PAGES = Path(__file__).parent
@@ -45,12 +47,13 @@ def wants_page(request: HTTPConnection) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class QueryPage:
-    """The page, with demo users to log in as: name, Authorization and associateId of each.
+    """The page of a schema, with demo users: name, Authorization and associateId of each.
 
-    All visitors see them. With `has_tenants` the page has a field for the tenant, and with
-    `has_manual` a link to the manual.
+    All visitors can log in as these. With `has_tenants` the page has a field for the tenant, and
+    with `has_manual` a link to the manual.
     """
 
+    schema: graphql.GraphQLSchema
     demo_users: Sequence[tuple[str, str, int]] = ()
     has_tenants: bool = False
     has_manual: bool = False
@@ -66,6 +69,7 @@ class QueryPage:
             manual=f"{root}docs/" if self.has_manual else "",
             static=STATIC_PATH,
             endpoint=tenant or "graphql",
+            examples=html.escape(json.dumps(examples(self.schema))),
             users=html.escape(json.dumps(self.demo_users)),
             tenants=json.dumps(self.has_tenants and not tenant),
         )

@@ -10,6 +10,8 @@ from starlette.requests import Request
 
 import gateway.web.pages
 from gateway.demo.users import DEMO_USERS
+from gateway.executor.internals import graphql_schema
+from gateway.schema.build import build_schema
 from gateway.web.pages import query_page
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -177,7 +179,9 @@ def test_the_demos_page_offers_its_users() -> None:
     """The demo's page offers its users, whose names are escaped."""
     user = DEMO_USERS[1]
 
-    shown = query_page.QueryPage([(f'"<b>{user.full_name}', user.authorization_basic, 1)])
+    schema = graphql_schema(build_schema())
+    users = [(f'"<b>{user.full_name}', user.authorization_basic, 1)]
+    shown = query_page.QueryPage(schema, users)
     page = bytes(shown.response(Request({"type": "http", "path_params": {}})).body)
 
     assert b"<b>" not in page

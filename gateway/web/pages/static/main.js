@@ -56,7 +56,8 @@ async function explained(answer) {
 const login = users.length
   ? "Logged in as the user chosen at the top."
   : "Log in at the top: enter SoTicket 7T:...,\nBasic ... or Bearer ... under Authorization.";
-const queries = examples(login);
+const queries = examples(place.dataset.examples, login);
+if (!queries.length) queries.push(comment(login)); // their fields are hidden, and GraphiQL needs a tab
 const linked = new URLSearchParams(location.search); // of a link to a query
 const isNarrow = window.matchMedia("(max-width: 50rem)").matches;
 const storage = openStorage();

@@ -6,6 +6,7 @@ const byId = (id) => document.getElementById(id);
 let running; // what stops the query
 const users = new Map(JSON.parse(document.body.dataset.users).map(([name, ...rest]) => [name, rest]));
 const queries = examples(
+  document.body.dataset.examples,
   users.size
     ? "Logged in as the user chosen at the top."
     : "Log in below: enter an Authorization header.",
@@ -18,7 +19,7 @@ function fill(select, names, onChoice) {
 }
 
 function showExample() {
-  byId("query").value = queries[byId("example").selectedIndex];
+  byId("query").value = queries[byId("example").selectedIndex] ?? "";
   byId("variables").value = byId("query").value.includes("$me") ? JSON.stringify({ me: me() }) : "";
 }
 
