@@ -175,8 +175,8 @@ class Settings(LoadedSettings):
     """More request headers that pages of those sites may send, separated by commas."""
 
     cache_ttl: Seconds = _cache(5.0)
-    """Seconds for which SuperOffice's answer is reused for the same caller and language; 0 = only
-    for requests that wait for it at the same time.
+    """Seconds for which SuperOffice's answer is reused for the same caller, language and time zone;
+    0 = only for requests that wait for it at the same time.
     """
 
     stale_while_revalidate: Seconds = _cache(0.0, "30")
@@ -196,8 +196,8 @@ class Settings(LoadedSettings):
     """Memory for cached answers; the least recently used are evicted first."""
 
     cache_secret: Secret32 = _cache(lambda: SecretStr(secrets.token_urlsafe(32)))
-    """Key of the cache's names, of sealed answers and of cursors, 32 characters or more; unset =
-    random at each start. Set the same in all processes that share a Redis.
+    """Key that encrypts cached answers and cursors, and hashes the names of answers; 32 characters
+    or more. Unset = random at each start. Set the same in all processes that share a Redis.
     """
 
     client_cache_control: bool = _cache(True)
