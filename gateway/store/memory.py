@@ -1,10 +1,11 @@
 """A bounded cache in memory, behind aiocache's interface.
 
 aiocache's own memory cache has no bound. This one counts bytes, and shares them out between the
-owners of entries; storing an entry removes expired ones, so that customers' data do not outlive
-their use.
+owners of entries. Expired entries are removed within a second or so, also when nobody asks any
+more: customers' data must not outlive their use.
 """
 
+import asyncio
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from typing import Any, Protocol
 
 from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
+
+_LEAST_APART_S = 1.0
+"""Between two removals of expired entries by the timer."""
 
 
 class Sized(Protocol):
@@ -55,6 +59,7 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         self._keys: dict[str, OrderedDict[str, None]] = {}
         self._bytes: Counter[str] = Counter()
         self._with_several: set[str] = set()
+        self._has_timer = False
 
     @property
     def count(self) -> int:
@@ -87,6 +92,8 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
             if len(keys) > 1:
                 self._with_several.add(owner)
             self._measure(key, entry)
+            if not self._has_timer:
+                self._expire_later()
 
     async def _delete(self, key: str, **_: object) -> int:
         return int(self._remove(key))
@@ -113,6 +120,15 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         now = self._clock()
         while self._entries and self._entries[key := next(iter(self._entries))].expires_at <= now:
             self._remove(key)
+
+    def _expire_later(self) -> None:
+        """Remove expired entries now, and the others once they have expired."""
+        self._expire()
+        if has_entries := bool(self._entries):
+            left_s = next(iter(self._entries.values())).expires_at - self._clock()
+            delay_s = max(left_s, _LEAST_APART_S)
+            asyncio.get_running_loop().call_later(delay_s, self._expire_later)
+        self._has_timer = has_entries
 
     def _remove(self, key: str) -> bool:
         """Remove an entry; return whether there was one."""

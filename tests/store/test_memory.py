@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from gateway.store import memory
 from gateway.store.memory import BoundedMemoryCache
 from tests.clock import FakeClock
 from tests.store.fakes import Thing
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -62,6 +64,19 @@ async def test_an_expired_entry_is_dropped_by_a_lookup(
     await cache.get("a")
 
     assert cache.size_bytes == 0
+
+
+async def test_expired_entries_are_dropped_when_nobody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Entries with different TTLs are dropped although the cache is not used any more."""
+    monkeypatch.setattr(memory, "_LEAST_APART_S", 0.01)
+    cache = BoundedMemoryCache(max_bytes=100)
+
+    await cache.set("a", Thing(), ttl=0.01)
+    await cache.set("b", Thing(), ttl=0.05)
+
+    await until(lambda: cache.count == 0)
 
 
 async def test_an_entry_with_ttl_0_is_not_stored(cache: BoundedMemoryCache) -> None:
