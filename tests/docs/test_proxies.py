@@ -51,7 +51,10 @@ IDLE = {
 UNCHECKED = {
     "nginx": {},
     "haproxy": {"check inter 1s fall 2 rise 1 ": ""},
-    "caddy": {"    health_uri /readyz\n    health_interval 1s\n": ""},
+    "caddy": {
+        "    health_uri /readyz\n    health_interval 1s\n"
+        "    health_headers {\n      Connection close\n    }\n": ""
+    },
 }
 
 pytestmark = [
