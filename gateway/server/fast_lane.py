@@ -10,11 +10,11 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
-from gateway.server.limits import MOST_IDLE_BYTES
 from gateway.server.one_write import CLOSE, OneWriteProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
+from gateway.web.read.body import SMALL_BYTES
 from gateway.web.response_cache import CachedAnswer, CacheHit
 
 
@@ -45,6 +45,8 @@ class FastLaneProtocol(OneWriteProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request; an idle connection holds no long head."""
         super().on_response_complete()
+        if self.incomplete.size:
+            self.count_incomplete()
         # Not while the next head has come in part.
         if self.has_long_head and self.is_between_requests and self.scope is self.cycle.scope:
             self.forget_head()
@@ -70,7 +72,7 @@ class FastLaneProtocol(OneWriteProtocol):
         elif was_between and begun + 1 == self.requests_begun == self._begun_when_complete:
             # The data is one whole request, and nothing else.
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
-            if cycle is not None and cycle.response_complete and len(data) <= MOST_IDLE_BYTES:
+            if cycle is not None and cycle.response_complete and len(data) <= SMALL_BYTES:
                 self._last_request = data
 
     def _answer_again(self) -> bool:

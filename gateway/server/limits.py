@@ -5,12 +5,11 @@ second, an endless head or endless trailers, or does not read its answer (Kludex
 """
 
 import asyncio
-import contextlib
-import socket
 import time
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
+from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -18,26 +17,24 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from gateway.errors import BadRequestError
+from gateway.errors import BadRequestError, UpstreamUnavailableError
 from gateway.headers import Header
 from gateway.server.slow_readers import SlowReaderProtocol
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, find_inbound
 from gateway.web.middleware.request_log import UNKNOWN, is_route
+from gateway.web.read.body import SMALL_BYTES, TOO_MANY_BYTES, IncompleteBytes
 from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
 _TOO_MANY = f"The request has more than {MAX_HEADERS} headers.", 431
 _MAX_HEAD_BYTES = 64 * 2**10  # also of what follows a body, such as trailers
-MOST_IDLE_BYTES = 8 * 2**10
 _MAX_PIPELINE = 32
-_MAX_PIPELINE_BYTES = 256 * 2**10
 
 # Limits bodies of many tiny pieces: each adds its cost to a debt, which its bytes reduce.
 _PIECE_COST_BYTES = 256
 _MAX_DEBT_BYTES = 4 * 2**20
 _HEAD_TIMEOUT_S = 10
-_READER_TIMEOUT_S = 30
 _PIECE_BYTES = 4 * 2**10
 _HEADER_COST_BYTES = 150
 """What a header takes in memory beside its bytes."""
@@ -54,7 +51,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     _headers_in_head = 0
     has_long_head = False
-    """Whether the last head is longer than `MOST_IDLE_BYTES`."""
+    """Whether the last head is longer than `SMALL_BYTES`."""
 
     _debt_bytes = 0
     """The cost of the body's pieces so far, less their bytes; never below 0."""
@@ -66,6 +63,10 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:  # as uvicorn's
+        super().__init__(*args, **more)
+        self.incomplete = IncompleteBytes()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; make room if too many connections are open."""
@@ -84,7 +85,6 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
                 transport.abort()
                 return
             waiting.transport.close()
-        _limit_time_to_read(transport)
         self._start_head_timer()
 
     @property
@@ -111,6 +111,11 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
                 # Not closed by a limit, nor handed over to a WebSocket.
                 if not self.transport.is_closing() and self.transport.get_protocol() is self:
                     self._parse(data[start : start + _PIECE_BYTES])
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        is_whole = cycle is not None and not cycle.more_body and self.scope is cycle.scope
+        if (self.pipeline or self.incomplete.size or not is_whole) and not self.count_incomplete():
+            error = UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
+            self._refuse(error_response(error))
         has_timer = self.timeout_keep_alive_task or self._head_timer
         if not has_timer and self.has_no_request():
             self._start_head_timer()  # a request was answered, and line ends came after it
@@ -119,14 +124,12 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         """Parse a piece; its bytes count if the request makes no progress."""
         self._head_bytes += len(piece)
         super().data_received(piece)
-        headers = len(self.headers or ()) - self._headers_in_head  # or trailers
-        refusal = _TOO_MANY if headers > MAX_HEADERS else None
+        refusal = _TOO_MANY if self._new_headers > MAX_HEADERS else None
         if self._head_bytes > _MAX_HEAD_BYTES:
             refusal = self._too_large()
-        if self.pipeline:
-            self._limit_pipeline()
+        if len(self.pipeline) > _MAX_PIPELINE:
+            self._close()
         if refusal and not self.transport.is_closing():
-            self.headers = []
             self.send_400_response(*refusal)
 
     def on_message_begin(self) -> None:
@@ -147,7 +150,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         size = len(self.url) + _size(self.headers) if self._head_bytes else 0
         if size > _MAX_HEAD_BYTES:
             self._reject(*self._too_large())
-        self.has_long_head = size > MOST_IDLE_BYTES
+        self.has_long_head = size > SMALL_BYTES
         self._head_bytes = 0
         self._stop_head_timer()
         if self.expect_100_continue and self.parser.get_http_version() == "1.0":
@@ -178,10 +181,12 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     def send_400_response(self, msg: str, status: int = 400) -> None:
         """Refuse an invalid request, or one past a limit, with an error body; then close."""
+        message, status = self._refusal or (msg, status)
+        self._refuse(error_response(BadRequestError(message), status=status))
+
+    def _refuse(self, response: Response) -> None:
         if self._is_next_to_answer():
-            message, status = self._refusal or (msg, status)
-            response = error_response(BadRequestError(message), status=status)
-            headers = response.raw_headers
+            status, headers = response.status_code, response.raw_headers
             if self.edge is not None:
                 headers.append((REQUEST_ID, self._log_refusal(self.edge, status)))
             self.write_answer(status, headers, bytes(response.body), b"", is_last=True)
@@ -228,12 +233,29 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             self._reject("The body of the request came in too many pieces.")
         super().on_body(body)
 
-    def _limit_pipeline(self) -> None:
-        """Close the connection when too many requests wait, or too large ones."""
+    def on_message_complete(self) -> None:
+        """Forget the trailers."""
+        super().on_message_complete()
+        if self._head_bytes:
+            self._head_bytes = 0
+            del self.headers[self._headers_in_head :]
+
+    @property
+    def _new_headers(self) -> int:
+        """The number of headers of an incomplete head, or of trailers."""
+        return len(self.headers or ()) - self._headers_in_head
+
+    def count_incomplete(self) -> bool:
+        """Count the memory of requests that are incomplete or wait; return False if too much."""
+        if self.transport.is_closing():
+            return True
         waiting = [cycle for cycle, _ in self.pipeline]
-        if len(waiting) > _MAX_PIPELINE or sum(map(_held, waiting)) > _MAX_PIPELINE_BYTES:
-            self.pipeline.clear()
-            self._close()
+        if not (waiting or self.is_between_requests) and self.cycle.more_body:
+            waiting = [self.cycle]
+        size = self._head_bytes + _HEADER_COST_BYTES * self._new_headers + sum(map(_held, waiting))
+        if waiting and size > SMALL_BYTES and self.edge is not None:
+            self.edge.door.enter(cast("Scope", waiting[0].scope))
+        return self.incomplete.hold(size, self.share)
 
     def drain(self) -> None:
         """Make the next answer the last one on this connection, and say so in its headers."""
@@ -245,6 +267,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_head_timer()
+        self.incomplete.hold(0)
         super().connection_lost(exc)
 
     def _start_head_timer(self) -> None:
@@ -256,7 +279,11 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             self._head_timer = None
 
     def _close(self) -> None:
+        """Close when all answers are sent; until then, hold no other requests."""
         self._stop_head_timer()
+        self.pipeline.clear()
+        self.headers = []
+        self.incomplete.hold(0)
         self.transport.close()
 
 
@@ -266,18 +293,5 @@ def _size(headers: Iterable[Header]) -> int:
 
 def _held(cycle: RequestResponseCycle) -> int:
     """Return the approximate memory of a waiting request."""
-    headers = list(cycle.scope["headers"])
+    headers = cast("list[Header]", cycle.scope["headers"])
     return len(cycle.body) + _size(headers) + _HEADER_COST_BYTES * len(headers)
-
-
-def _limit_time_to_read(transport: asyncio.Transport) -> None:
-    """Have the system reset a connection whose client does not read its answer (RFC 5482).
-
-    Only the system knows what the client has received. Its limit also holds for WebSockets and for
-    connections that are being closed.
-    """
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
-        with contextlib.suppress(OSError):  # a unix socket has none
-            transport.get_extra_info("socket").setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_READER_TIMEOUT_S * 1000)
-            )

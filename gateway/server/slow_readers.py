@@ -1,14 +1,17 @@
-"""A limit on the memory of answers that clients have not read yet."""
+"""Limits on the memory of answers that clients have not read yet, and on the time to read them."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gateway.caller import STRANGERS
 from gateway.executor.turns import share_of
 from gateway.web.edge import Edge
 from gateway.web.inbound import find_inbound
+
+_READER_TIMEOUT_S = 30
 
 
 class SlowReaderProtocol(asyncio.Protocol):
@@ -31,6 +34,12 @@ class SlowReaderProtocol(asyncio.Protocol):
     """The size of the messages that wait until the client reads."""
 
     @property
+    def share(self) -> str:
+        """The share of the caller of the last request."""
+        inbound = find_inbound(self.scope or {})
+        return share_of(inbound.owner) if inbound else STRANGERS
+
+    @property
     def unsent_bytes(self) -> int:
         """The size of everything that is held until the client has read it."""
         unsent = max(self.transport.get_write_buffer_size(), self.partly_sent_bytes)
@@ -51,8 +60,9 @@ class SlowReaderProtocol(asyncio.Protocol):
             self.partly_sent_bytes += size_bytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Find the application's limit."""
+        """Find the application's limit, and set that of the system."""
         super().connection_made(transport)
+        _limit_time_to_read(transport)
         self.edge = getattr(getattr(self.app, "state", None), "edge", None)
 
     def pause_writing(self) -> None:
@@ -64,8 +74,7 @@ class SlowReaderProtocol(asyncio.Protocol):
     def count_unsent(self) -> None:
         """Count the unsent bytes in the share of the caller."""
         if self.edge is not None:
-            inbound = find_inbound(self.scope or {})
-            self.edge.unsent_limit.add(self, share_of(inbound.owner) if inbound else STRANGERS)
+            self.edge.unsent_limit.add(self, self.share)
 
     def resume_writing(self) -> None:
         """Count the unsent bytes no longer."""
@@ -81,3 +90,16 @@ class SlowReaderProtocol(asyncio.Protocol):
         self.is_paused, self.partly_sent_bytes = False, 0
         if self.edge is not None:
             self.edge.unsent_limit.discard(self)
+
+
+def _limit_time_to_read(transport: asyncio.BaseTransport) -> None:
+    """Have the system reset a connection whose client does not read its answer (RFC 5482).
+
+    Only the system knows what the client has received. Its limit also holds for connections that
+    are being closed.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
+        with suppress(OSError):  # a unix socket has none
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_READER_TIMEOUT_S * 1000)
+            )

@@ -15,11 +15,9 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
-from gateway.caller import STRANGERS
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
 from gateway.server.slow_readers import SlowReaderProtocol
-from gateway.web.inbound import find_inbound
 from gateway.web.read.body import TOO_MANY_BYTES, IncompleteBytes
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
@@ -84,8 +82,6 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
 
     def _lift_limits(self) -> None:
         self._is_strangers = False
-        inbound = find_inbound(cast("Any", self.scope))
-        self._incomplete.move(inbound.owner if inbound else STRANGERS)
         self.close_timeout = _CLOSE_TIMEOUT_S
 
     def data_received(self, data: bytes) -> None:
@@ -155,7 +151,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
             self._fail(CloseCode.TRY_AGAIN_LATER, "Too many bytes or frames before authentication.")
         elif self._frames > _MOST_FRAMES:
             self._fail(CloseCode.MESSAGE_TOO_BIG, "The message has too many frames.")
-        elif not self._incomplete.hold(parsed):
+        elif not self._incomplete.hold(parsed, self.share):
             self._fail(CloseCode.TRY_AGAIN_LATER, TOO_MANY_BYTES)
 
     def _time_message(self, *, is_waiting: bool) -> None:

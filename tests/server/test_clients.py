@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
-from gateway.server import limits
+from gateway.server import limits, slow_readers
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer
 from gateway.web import response_cache
@@ -98,7 +98,7 @@ def serving(rest: RestSide, keep_alive_s: int = 30, **settings: Any) -> Iterator
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the timeouts to a fraction of a second."""
     monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", TIMEOUT_S)
-    monkeypatch.setattr(limits, "_READER_TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr(slow_readers, "_READER_TIMEOUT_S", TIMEOUT_S)
     monkeypatch.setattr(body, "_TIMEOUT_S", TIMEOUT_S)
 
 
@@ -224,7 +224,7 @@ def test_a_client_that_reads_slowly_gets_the_whole_answer(
 ) -> None:
     """The timeout is for reading nothing, so a slow client gets the whole answer."""
     # Time passes while this process is suspended, so no fraction of a second.
-    monkeypatch.setattr(limits, "_READER_TIMEOUT_S", 2)
+    monkeypatch.setattr(slow_readers, "_READER_TIMEOUT_S", 2)
     read = 0
     with serving(large) as gateway, gateway.client() as client:
         client.sendall(post(QUERY, b"Accept-Encoding: identity\r\nConnection: close\r\n"))

@@ -1,4 +1,4 @@
-"""Pipelined requests are limited in bytes."""
+"""Requests that are incomplete, or wait in a pipeline, are limited in bytes."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
+from gateway.web.read import body
 from tests.server.test_websocket import run_loop
 from tests.server.transport import Transport
 
@@ -53,15 +54,63 @@ async def connection() -> AsyncIterator[Connection]:
     opened.protocol.connection_lost(None)
 
 
-async def test_pipelined_requests_are_limited_in_bytes(connection: Connection) -> None:
-    """Past the limit of waiting bytes, the connection is closed."""
-    largest = 0
-    while not connection.transport.is_closed:
-        connection.protocol.data_received(REQUEST)
-        largest = max(largest, connection.waiting_bytes)
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 2 * BODY
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+INCOMPLETE = {
+    "head": HEAD,
+    "small headers": HEAD[:40] + b"\r\na:" * 130,
+    "HTTP/1.0": HEAD.replace(b"1.1", b"1.0"),
+    "handshake": HEAD + b"\r\nConnection: Upgrade\r\nUpgrade: websocket",
+    "head before a body": HEAD + b"\r\nContent-Length: 9\r\n\r\n",
+    "trailers": CHUNKED + b"0\r\nX: " + b"x" * 2 * BODY,
+    "pipelined bodies": REQUEST * 2,
+    "pipelined head": REQUEST + HEAD,
+}
 
-    assert largest <= limits._MAX_PIPELINE_BYTES
-    assert connection.waiting_bytes == 0
+
+@pytest.mark.parametrize("sent", INCOMPLETE.values(), ids=INCOMPLETE)
+async def test_what_is_not_answered_is_limited_for_all_connections_together(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Past half of the limit strangers get 503, or are closed; a small request is answered."""
+    monkeypatch.setattr(body, "MOST_BYTES", 20 * BODY)
+    opened = [Connection() for _ in range(20)]
+    for connection in opened:
+        connection.protocol.data_received(sent)
+    refused = [connection for connection in opened if connection.transport.is_closed]
+    newcomer = Connection()
+    newcomer.may_answer.release()
+    newcomer.protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await run_loop(5)
+
+    assert 3 <= len(opened) - len(refused) <= 9
+    assert body.IncompleteBytes.held.total() <= 10 * BODY
+    assert all(connection.waiting_bytes == 0 for connection in refused)
+    is_behind = sent.startswith(REQUEST)
+    for connection in refused:
+        assert connection.transport.written.startswith(b"" if is_behind else b"HTTP/1.1 503 ")
+        assert (b"\r\nretry-after: 1\r\n" in connection.transport.written) is not is_behind
+    assert newcomer.transport.written.startswith(b"HTTP/1.1 204")
+    for connection in (*opened, newcomer):
+        connection.transport.close()
+        connection.protocol.connection_lost(None)
+    assert not body.IncompleteBytes.held
+
+
+async def test_nothing_counts_once_it_is_answered(connection: Connection) -> None:
+    """Neither a long head or trailers that came in parts, nor requests that waited."""
+    for sent in (HEAD, b"\r\nContent-Length: 1\r\n\r\n", b"x" + REQUEST * 2):
+        connection.protocol.data_received(sent)
+        assert body.IncompleteBytes.held[""] >= BODY
+    connection.protocol.data_received(CHUNKED + b"0\r\nX: " + b"x" * 2 * BODY)
+    connection.protocol.data_received(b"\r\n\r\n")
+    for _ in range(4):
+        connection.may_answer.release()
+        await run_loop(5)
+
+    assert connection.transport.written.count(b"HTTP/1.1 204") == 4
+    assert connection.protocol.headers == [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+    assert not body.IncompleteBytes.held
 
 
 async def test_answered_requests_do_not_count(connection: Connection) -> None:

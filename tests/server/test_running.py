@@ -19,8 +19,9 @@ import yaml
 
 from gateway import Settings, create_app
 from gateway.commands.cli import main
-from gateway.server import limits
+from gateway.server import limits, slow_readers
 from gateway.server.resources import files_needed
+from gateway.web.read import body
 from tests.docs.pages import ROOT, TEXTS, blocks
 from tests.support import UPSTREAM_URL, served
 from tests.test_build import SOURCES
@@ -295,7 +296,8 @@ def test_the_manual_has_the_limits() -> None:
     page = TEXTS["docs/limits"]
 
     assert f"| {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB; " in page
-    assert f"disconnected after {limits._READER_TIMEOUT_S} s" in page
-    pipeline_kib = limits._MAX_PIPELINE_BYTES // 1024
-    header = f"{limits._HEADER_COST_BYTES} bytes more for each header"
-    assert f"| {limits._MAX_PIPELINE} requests and {pipeline_kib} KiB, with {header}; " in page
+    assert f"disconnected after {slow_readers._READER_TIMEOUT_S} s" in page
+    assert f"| {limits._MAX_PIPELINE}; more end the connection |" in page
+    assert f"with {limits._HEADER_COST_BYTES} bytes more for each header" in page
+    assert f"| {body.MOST_BYTES // 2**20} MiB; " in page
+    assert f"with up to {body.SMALL_BYTES // 1024} KiB does not count" in page

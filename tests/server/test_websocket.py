@@ -72,9 +72,11 @@ def frame(data: bytes, opcode: Opcode = Opcode.TEXT, *, fin: bool = True) -> byt
 
 
 @pytest.fixture
-async def stranger() -> Client:
+async def stranger() -> AsyncIterator[Client]:
     """Return a connection of an unauthenticated client."""
-    return await Client(is_stranger=True).open()
+    client = await Client(is_stranger=True).open()
+    yield client
+    client.protocol.connection_lost(None)
 
 
 @pytest.fixture
@@ -206,7 +208,7 @@ async def test_an_authenticated_client_may_send_messages_up_to_the_limit(
 async def test_incomplete_messages_are_limited_in_total(
     known: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Past a caller's half of the limit, a large one is refused; a small one is not."""
+    """Past a caller's share of the limit, a large one is refused; a small one is not."""
     monkeypatch.setattr(receiving, "MOST_BYTES", 200_000)
     other = await Client(is_stranger=False).open()
     for client in (known, other):
@@ -214,7 +216,7 @@ async def test_incomplete_messages_are_limited_in_total(
         await run_loop(50)
     third = await Client(is_stranger=False).open()
     third.may_receive.release()
-    third.send(frame(b"x" * 9_000))
+    third.send(frame(b"x" * 8_000))
     await run_loop(50)
 
     assert [known.code, other.code, third.code] == [None, 1013, None]

@@ -1,7 +1,7 @@
 """Read a request's body within limits of size and time.
 
-The bytes of incomplete bodies and WebSocket messages are limited for all clients together, and for
-each caller to half of that.
+The bytes of incomplete requests and WebSocket messages are limited for all clients together. A
+caller may have as many of them as are free: alone half of them, one of two callers a third.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from gateway.web.inbound import inbound_of
 _TIMEOUT_S = 10
 MOST_BYTES = 64 * 2**20
 TOO_MANY_BYTES = "The gateway has too many bytes of incomplete requests; retry later."
-_SMALL_BYTES = 16 * 2**10
+SMALL_BYTES = 8 * 2**10
 """Up to this size all are accepted, so that large requests do not keep small ones out."""
 
 BYTES_PER_STEP = 7
@@ -28,31 +28,25 @@ BYTES_PER_STEP = 7
 
 @dataclass(slots=True)
 class IncompleteBytes:
-    """The bytes received of one incomplete body or message, in the share of its caller."""
+    """The bytes received of what is incomplete, or waits behind another request, of one client."""
 
     held: ClassVar[Counter[str]] = Counter()
-    """Those of all clients of this process, by share; a share may have half."""
+    """Those of all clients of this process, by share."""
 
-    share: str = STRANGERS
-    _bytes: int = 0
+    size: int = 0
+    _share: str = STRANGERS
 
-    def hold(self, size: int) -> bool:
-        """Count it with this size; return False if the share or the process holds too many."""
-        size = size if size > _SMALL_BYTES else 0
+    def hold(self, size: int, share: str = STRANGERS) -> bool:
+        """Count this size in a share, instead of the last one; return False if it is too much."""
         held = self.held
-        held[self.share] += size - self._bytes
-        self._bytes = size
-        is_much = held[self.share] > MOST_BYTES // 2 or held.total() > MOST_BYTES
-        if not held[self.share]:
-            del held[self.share]
-        return not (size and is_much)
-
-    def move(self, share: str) -> None:
-        """Count it in another share from now on."""
-        size = self._bytes
-        self.hold(0)
-        self.share = share
-        self.hold(size)
+        held[self._share] -= self.size
+        if not held[self._share]:
+            del held[self._share]
+        self.size, self._share = size if size > SMALL_BYTES else 0, share
+        if not self.size:
+            return True
+        held[share] += size
+        return held[share] <= MOST_BYTES - held.total()
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
@@ -71,14 +65,14 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     if whole is not None:
         await Turns().spend(len(whole) // BYTES_PER_STEP)
         return whole
-    body, incomplete = bytearray(), IncompleteBytes(share_of(inbound.owner))
+    body, incomplete = bytearray(), IncompleteBytes()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > max_bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
-                if not incomplete.hold(len(body)):
+                if not incomplete.hold(len(body), share_of(inbound.owner)):
                     raise UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
         await Turns().spend(len(body) // BYTES_PER_STEP)  # still counted as incomplete
     except TimeoutError as exc:

@@ -496,15 +496,21 @@ async def test_incomplete_bodies_are_limited_in_total(
     assert not receiving.IncompleteBytes.held
 
 
-def test_a_caller_may_hold_half_of_all_incomplete_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_may_hold_as_many_incomplete_bodies_as_are_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Unauthenticated clients, who are one caller, leave room for the bodies of users."""
     monkeypatch.setattr(receiving, "MOST_BYTES", 100_000)
-    shares = ["", "", "kari", "ola"]
-    bodies = [receiving.IncompleteBytes(share) for share in shares]
+    shares = ["", "", "kari", "ola", "ola"]
+    bodies = [receiving.IncompleteBytes() for _ in shares]
 
-    assert [body.hold(30_000) for body in bodies] == [True, False, True, False]
-    assert bodies[1].hold(0)
-    assert bodies[3].hold(30_000)
+    sizes = [45_000, 10_000, 25_000, 12_000, 12_000]
+    accepted = []
+    for body, size, share in zip(bodies, sizes, shares, strict=True):
+        accepted.append(body.hold(size, share))
+        if not accepted[-1]:
+            body.hold(0)
+    assert accepted == [True, False, True, True, False]
     for body in bodies:
         body.hold(0)
     assert not receiving.IncompleteBytes.held

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import Settings, create_app
-from gateway.server import limits
+from gateway.server import slow_readers
 from gateway.server.protocol import GatewayProtocol
 from gateway.web import answer_stream
 from tests.support import CREDENTIALS, SESSION, UPSTREAM_URL, RestSide, served
@@ -388,7 +388,7 @@ def test_a_client_that_does_not_read_is_disconnected(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that reads nothing is disconnected, so its answer leaves the memory."""
-    monkeypatch.setattr(limits, "_READER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(slow_readers, "_READER_TIMEOUT_S", 0.3)
     is_lost, original = threading.Event(), GatewayProtocol.connection_lost
 
     def connection_lost(self: GatewayProtocol, exc: Exception | None) -> None:
