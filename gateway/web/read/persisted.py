@@ -85,8 +85,9 @@ class DocumentsById:
         return text, None
 
     async def _by_hash(self, query: str | None, sha256: str) -> tuple[str, Store | None]:
-        if query is None and bare(sha256) in self._manifest:
-            return self._manifest[bare(sha256)], None
+        for name in (bare(sha256), bare(sha256).lower()):  # other ids may have capitals
+            if query is None and name in self._manifest:
+                return self._manifest[name], None
         if query is None and not self._texts.maxsize:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():

@@ -310,6 +310,13 @@ async def test_a_trusted_document_is_found_by_any_id_field_or_its_text(
         assert (await post_json(gateway, body)).json() == DATA
 
 
+async def test_a_trusted_document_is_found_by_its_hash_in_capitals() -> None:
+    """As a stored query is."""
+    documents = DocumentsById(Settings(upstream_url=UPSTREAM_URL), {sha256(QUERY): QUERY})
+
+    assert await documents.find(None, {}, extensions_of(sha256(QUERY).upper())) == (QUERY, None)
+
+
 async def test_a_trusted_document_is_found_by_documentid_in_a_url(
     rest: RestSide, manifest: Path
 ) -> None:
