@@ -50,6 +50,7 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each has its o
         proxy_headers=False,  # web/read/proxies.py reads them, from trusted addresses alone
         ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
         ws_ping_timeout=None,  # `SocketProtocol` ends silent connections
+        workers=1,  # from WEB_CONCURRENCY, uvicorn would read it
         **{"timeout_keep_alive": _KEEP_ALIVE_S, **options},
     )
 

@@ -217,3 +217,13 @@ def test_idle_connections_outlast_those_of_proxies() -> None:
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
     assert config.timeout_keep_alive == Settings(upstream_url=UPSTREAM_URL).keep_alive == 75
+
+
+@pytest.mark.parametrize("count", ["", "auto", "4"])
+def test_the_number_of_workers_is_our_own_setting(
+    count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Platforms set WEB_CONCURRENCY, which uvicorn reads: no value of it fails the start."""
+    monkeypatch.setenv("WEB_CONCURRENCY", count)
+
+    assert config_of(create_app(Settings(upstream_url=UPSTREAM_URL))).workers == 1
