@@ -42,6 +42,9 @@ _HOOKS: dict[type | ModuleType, dict[str, str]] = {
         "handle_connect handle_events handle_parser_exception conn queue read_paused writable "
         "close_sent close_timeout disconnected handshake_initiated": "frames are parsed in pieces",
         "send_keepalive_ping": "silent connections end",
+        "receive": "frames are parsed when the application waits for a message",
+        "send": "messages count until the client has read them",
+        "on_task_complete": "a request that has ended is not held",
     },
     uvicorn.Server: {
         "startup started": "an application that does not start ends the process with one line",
