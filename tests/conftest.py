@@ -25,6 +25,7 @@ from gateway.wiring import gateway as wiring
 from gateway.wiring.schema import schema_options
 from tests import npm
 from tests.clock import FakeClock
+from tests.fake_dns import FakeDNS, fake_dns
 from tests.observe.logged import own_logging
 from tests.store.redis_server import RedisServer, redis_server
 from tests.support import Gateway, RestSide, gateway_over
@@ -167,6 +168,13 @@ def rest() -> RestSide:
 async def gateway(rest: RestSide) -> AsyncIterator[Gateway]:
     """Return a gateway with default settings over `rest`, in process."""
     async with gateway_over(rest) as running:
+        yield running
+
+
+@pytest.fixture
+def dns() -> Iterator[FakeDNS]:
+    """Return the DNS that names are looked up in; it knows those that the test adds."""
+    with fake_dns() as running:
         yield running
 
 

@@ -34,7 +34,7 @@ _SERVERS = ("serve", "demo", "upstream")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl+C)."""
     _open_streams()
-    # uvloop abandons no lookup, not even at the end: one dead name server would take 5 s each time.
+    # A dead name server would take 5 s each time, longer than connecting may.
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:3")  # resolv.conf(5)
     try:
         try:

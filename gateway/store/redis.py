@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio import Redis, SSLConnection
+from redis.asyncio import Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
@@ -17,12 +17,42 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
 from gateway.store.commands import NAMESPACE, Command, Reply
+from gateway.store.dns import name_of
 from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)
 
 # The last three are redis-py's answers to a peer that is not Redis.
 _FAILURES = (RedisError, OSError, ValueError, TypeError, LookupError)
+
+_OVERRIDDEN = {"_connect", "_connection_arguments"}
+"""Methods of redis-py that have no public form; a release without one fails here, by name."""
+
+if missing := _OVERRIDDEN - vars(Connection).keys():
+    raise ImportError(f"redis-py has changed: {', '.join(missing)}")
+
+
+class _Connection(Connection):
+    """Connects to the addresses of its name, the lookup of which outlives a timeout."""
+
+    _address = ""
+
+    async def _connect(self) -> None:
+        connect: Any = super()._connect  # redis-py leaves it untyped
+        *others, last = await name_of(self.host, 0).addresses()
+        for self._address in others:
+            with suppress(OSError):
+                await connect()
+                return
+        self._address = last
+        await connect()
+
+    def _connection_arguments(self) -> dict[str, object]:
+        arguments = {**super()._connection_arguments(), "host": self._address}
+        return arguments | ({"server_hostname": self.host} if "ssl" in arguments else {})
+
+
+class _TLSConnection(_Connection, SSLConnection): ...
 
 
 def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
@@ -35,6 +65,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
     try:
         client = Redis.from_url(
             url,
+            connection_class=_Connection,
             protocol=2,  # Redis 5 and many proxies know no HELLO, and redis-py does not fall back
             socket_connect_timeout=connect_timeout_s,
             # One immediate retry, for connections that a restart of Redis has broken.
@@ -42,6 +73,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         )
         pool: Any = client.connection_pool  # redis-py leaves it untyped
         if issubclass(pool.connection_class, SSLConnection):
+            pool.connection_class = _TLSConnection
             # Without a password, OpenSSL would ask for one on the terminal; Python 3.13 would
             # reject private authorities that lack extensions of RFC 5280.
             defaults = {"ssl_password": "", "ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}

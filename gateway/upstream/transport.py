@@ -6,7 +6,9 @@ closes such a connection, and takes a fraction of the CPU time.
 """
 
 import asyncio
+import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import cached_property, partial
@@ -14,10 +16,12 @@ from typing import Any, NoReturn, cast
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.settings import Settings
+from gateway.store.dns import name_of
 from gateway.upstream.failures import connection_error, in_httpx
 from gateway.upstream.retry import LONGEST_PAUSE_S
 from gateway.upstream.route import Route
@@ -50,6 +54,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
     def __init__(self, settings: Settings, route: Route | None = None) -> None:
         self._settings = settings
         self.route = route or Route(settings)
+        self._resolver = _Resolver()
         self.fresh_since_s = float("-inf")  # no connection from before it is used again
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -75,7 +80,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 middlewares=request.extensions.get("middlewares"),  # of `connect`
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
-            self._connector.clear_dns_cache()  # the name may have moved
+            self._resolver.since_s = time.monotonic()  # the name may have moved
             raise
         except httpx.ReadError:
             # Connections made before the retry may be just as short-lived: it gets a new one.
@@ -121,7 +126,11 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
     @cached_property
     def _connector(self) -> aiohttp.TCPConnector:
-        connector = aiohttp.TCPConnector(limit=self._settings.upstream_connections)
+        connector = aiohttp.TCPConnector(
+            limit=self._settings.upstream_connections,
+            resolver=self._resolver,
+            use_dns_cache=False,  # the resolver has one for all pools
+        )
         connector._factory = cast(
             "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop(), self)
         )
@@ -143,6 +152,25 @@ class PooledTransport(httpx.AsyncBaseTransport):
             timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
             middlewares=(_raise_httpx,),
         )
+
+
+class _Resolver(AbstractResolver):
+    """Has the addresses of names that all pools share, in turn."""
+
+    since_s = float("-inf")  # no address from before it is used again
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host, of any family."""
+        addresses = await name_of(host, socket.AI_ADDRCONFIG).addresses(since_s=self.since_s)
+        return [
+            ResolveResult(hostname=host, host=one, port=port, family=family, proto=0, flags=0)
+            for one in addresses
+        ]
+
+    async def close(self) -> None:
+        """Close nothing."""
 
 
 class _Protocol(ResponseHandler):

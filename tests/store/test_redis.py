@@ -11,6 +11,7 @@ import pytest
 from gateway.errors import SettingsError
 from gateway.store import redis as store
 from gateway.store.redis import Channel, client_for, try_out
+from tests.fake_dns import FakeDNS
 
 SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
 
@@ -75,6 +76,23 @@ async def test_a_peer_without_hello_is_used() -> None:
 
     assert b"PING" in received
     assert b"HELLO" not in received
+
+
+async def test_a_lookup_outlives_the_command_that_it_is_too_slow_for(dns: FakeDNS) -> None:
+    """Otherwise a Redis whose name takes longer than its timeout would never be used."""
+    dns.answers["redis.test"] = []
+    async with peer(lambda _: b"+PONG\r\n") as url:
+        client = client_for(url.replace("127.0.0.1", "redis.test"))
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await client.ping()
+        dns.answers["redis.test"] = ["127.0.0.1"]
+        dns.answer()
+        assert await client.ping()
+        await client.aclose()
+
+    assert dns.queries["redis.test"] == 1
 
 
 @pytest.mark.parametrize("reply", [b"$x", b"*x", b":x", b":1", b"*1\r\n:1", b"junk"])

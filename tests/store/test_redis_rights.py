@@ -13,6 +13,7 @@ import redis
 from gateway.commands.doctor import machine
 from gateway.store import redis as store
 from gateway.store.commands import NAMESPACE
+from tests.fake_dns import FakeDNS
 from tests.ports import free_port
 from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
@@ -137,6 +138,18 @@ async def test_an_untrusted_certificate_is_reported(tmp_path: Path, certify: Cer
     assert untrusted.found == "the certificate is not trusted: self-signed certificate"
     assert "set ?ssl_ca_certs= of GATEWAY_CACHE_URL" in (untrusted.advice or "")
     assert (trusted.level, local.level) == ("ok", "ok")
+
+
+@needs_openssl
+async def test_redis_is_found_by_its_name(tmp_path: Path, certify: Certify, dns: FakeDNS) -> None:
+    """Its certificate is for the name, and only one of its addresses may work."""
+    certify("DNS:redis.test")
+    dns.answers["redis.test"] = ["127.0.0.2", "127.0.0.1"]
+    with redis_with_tls(tmp_path) as (_, url):
+        secure = url.replace(":hunter2@127.0.0.1", "redis.test")
+        found = await machine.shared_cache(f"{secure}ssl_ca_certs={tmp_path}/rest.pem")
+
+    assert found.level == "ok"
 
 
 async def problem_of(url: str) -> str:

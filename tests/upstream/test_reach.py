@@ -5,13 +5,13 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 
 from gateway.settings import Settings
 from gateway.upstream.reach import Reachability
 from gateway.upstream.route import Route
+from tests.fake_dns import FakeDNS
 from tests.ports import free_port
 from tests.waiting import until
 
@@ -59,27 +59,18 @@ async def test_the_check_connects_and_sends_nothing() -> None:
     assert received == [b""]
 
 
-async def test_an_address_that_does_not_answer_does_not_delay_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_address_that_does_not_answer_does_not_delay_the_others(dns: FakeDNS) -> None:
     """As with REST calls, a name is reachable if its second address is: IPv6 is often broken."""
+    dns.answers["crm.example.com"] = ["127.0.0.2", "127.0.0.1"]
     async with contextlib.AsyncExitStack() as stack:
-        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port, _ = await stack.enter_async_context(listening())
+        silent = stack.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
         for _ in range(3):  # a full queue drops further connections
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(silent.getsockname())
-        port, _ = await stack.enter_async_context(listening())
 
-        async def lookup(*_: object, **__: object) -> list[Any]:
-            return [
-                (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
-                for address in (silent.getsockname(), ("127.0.0.1", port))
-            ]
-
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
-
-        assert await problem_of("http://crm.example.com") is None
+        assert await problem_of(f"http://crm.example.com:{port}") is None
 
 
 async def test_the_check_is_repeated() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import resource
 from collections.abc import Iterator
-from typing import Any
 
 import aiohttp
 import httpx
@@ -14,6 +13,7 @@ from gateway.errors import UpstreamUnavailableError
 from gateway.settings import Settings
 from gateway.upstream import failures, transport
 from gateway.upstream.client import UpstreamClient
+from tests.fake_dns import FakeDNS
 from tests.ports import free_port
 from tests.upstream.faulty import answer, closes, faulty_rest
 from tests.upstream.test_client import CALLER
@@ -126,22 +126,14 @@ async def test_after_a_break_a_retry_has_a_new_connection() -> None:
             assert rest.connections == connections
 
 
-async def test_a_failed_connection_drops_the_cached_address(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """After a failed connection the host name is resolved again."""
-    resolved_hosts = []
-    resolve = aiohttp.ThreadedResolver.resolve
+async def test_after_a_failed_connection_the_name_is_looked_up_again(dns: FakeDNS) -> None:
+    """A host that has moved is found at once, and not when its old address has expired."""
+    dns.answers["rest.test"] = ["127.0.0.2"]
+    async with faulty_rest(answer(b"[]")) as rest, transport.PooledTransport(ONE) as pool:
+        request = httpx.Request("GET", rest.url.replace("127.0.0.1", "rest.test"))
+        with pytest.raises(httpx.ConnectError):
+            await pool.handle_async_request(request)
+        dns.answers["rest.test"] = ["127.0.0.1"]
+        await (await pool.handle_async_request(request)).aread()
 
-    async def record(self: Any, host: str, *args: Any, **more: Any) -> Any:
-        resolved_hosts.append(host)
-        return await resolve(self, host, *args, **more)
-
-    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", record)
-    pool, port = transport.PooledTransport(ONE), free_port()
-    async with httpx.AsyncClient(transport=pool) as client:
-        for _ in range(2):
-            with pytest.raises(httpx.ConnectError):
-                await client.get(f"http://localhost:{port}")
-
-    assert resolved_hosts == ["localhost"] * 2
+    assert dns.queries["rest.test"] == 2

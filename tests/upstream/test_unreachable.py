@@ -8,12 +8,15 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from gateway.settings import Settings
+from gateway.upstream.transport import PooledTransport
+from tests.fake_dns import FakeDNS
 from tests.ports import free_port
 from tests.upstream.faulty import (
     DATA,
@@ -36,6 +39,7 @@ needs_openssl = pytest.mark.skipif(
 Certify = Callable[[str], ssl.SSLContext]
 Check = Callable[..., Awaitable[None]]
 
+DIRECT = Settings(upstream_url="http://rest.test")
 THIS_HOST = "IP:127.0.0.1"
 
 # The configuration of `openssl ca`: unlike `req`, every version of it can set the dates.
@@ -175,16 +179,35 @@ async def test_an_unknown_host_means_unavailable(
 
 
 async def test_a_slow_name_resolution_means_unavailable(
-    check_unavailable: Check, monkeypatch: pytest.MonkeyPatch
+    check_unavailable: Check, dns: FakeDNS
 ) -> None:
     """The connect timeout includes the resolution of the name."""
-    is_over = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: is_over.wait(10) and [])
+    dns.answers["rest.invalid"] = []
 
-    try:
-        await check_unavailable("http://rest.invalid", 0.3)
-    finally:
-        is_over.set()
+    await check_unavailable("http://rest.invalid", 0.3)
+
+
+async def test_names_without_an_answer_delay_no_other(dns: FakeDNS) -> None:
+    """A tenant whose host DNS does not know about costs the others nothing."""
+    dead = [f"dead{number}.test" for number in range(40)]  # asyncio has 32 threads at most
+    dns.answers.update({host: [] for host in dead} | {"rest.test": ["127.0.0.1"]})
+    impatient = Settings(upstream_url="http://rest.test", upstream_connect_timeout=0.1)
+
+    async def status(settings: Settings, url: str) -> int:
+        async with PooledTransport(settings) as pool:
+            response = await pool.handle_async_request(httpx.Request("GET", url))
+            await response.aclose()
+        return response.status_code
+
+    async with faulty_rest() as rest:
+        calls = (status(impatient, f"http://{host}") for host in dead)
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+        url = rest.url.replace("127.0.0.1", "rest.test")
+        statuses = [await status(DIRECT, url) for _ in range(2)]  # tenants at one host
+
+    assert {type(failure) for failure in failures} == {httpx.ConnectTimeout}
+    assert statuses == [200, 200]
+    assert [dns.queries[host] for host in (*dead, "rest.test")] == [1] * 41
 
 
 async def test_a_host_with_a_full_backlog_means_unavailable(

@@ -1,7 +1,6 @@
 """Checks of servers: tenant, name, connection, TLS, and REST answers with or without a login."""
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from gateway.schema.entities.chat_decoder import decode
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
 from gateway.settings.tenant_names import canonical_tenant
+from gateway.store.dns import name_of
 from gateway.tenants.state_service import StateService
 from gateway.upstream.client import PATH, UpstreamClient
 from gateway.upstream.failures import ProxyError, http_date_s
@@ -110,20 +110,18 @@ async def reach(network: PooledTransport, address: str, *, timeout_s: float) -> 
     proxy = network.route.proxy_for(url)
     host, port = host_and_port(proxy.url if proxy else url)
     findings = [Finding("route", "ok", f"through the proxy {host}:{port}")] if proxy else []
-    findings.append(await _name(host, port, timeout_s))
+    findings.append(await _name(host, timeout_s))
     if findings[-1].level != "fail":
         findings.append(await _connection(network, url, timeout_s))
     return findings
 
 
-async def _name(host: str, port: int, timeout_s: float) -> Finding:
+async def _name(host: str, timeout_s: float) -> Finding:
     try:
         async with asyncio.timeout(timeout_s):
-            loop = asyncio.get_running_loop()
-            results = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await name_of(host, 0).addresses()
     except (OSError, UnicodeError) as exc:
         return failure("name", exc, _NAME_FAILURES, host=host)
-    addresses = dict.fromkeys(str(address[0]) for *_, address in results)
     where = "is an address" if host in addresses else f"is at {', '.join(addresses)}"
     return Finding("name", "ok", f"{host} {where}")
 

@@ -1,0 +1,92 @@
+"""Looking names up: together, one after another, and without a thread."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from gateway.store import dns as module
+from gateway.store.dns import name_of
+from tests.fake_dns import FakeDNS
+
+THREE = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+
+# A process that looks up a name without an answer, and ends.
+IMPATIENT = """
+import asyncio, socket, sys, threading
+import uvloop
+from gateway.store.dns import name_of
+
+async def look_up():
+    async with asyncio.timeout(0.05):
+        await name_of("crm.test", 0).addresses()
+
+socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
+(uvloop if sys.argv[1] == "uvloop" else asyncio).run(look_up())
+"""
+
+
+async def test_equal_lookups_are_one(dns: FakeDNS) -> None:
+    """A name is looked up once for all that need it at the same time, or soon."""
+    dns.answers["crm.test"] = THREE[:1]
+    name = name_of("crm.test", 0)
+
+    found = await asyncio.gather(*(name.addresses() for _ in range(3)))
+
+    assert [*found, await name.addresses()] == [THREE[:1]] * 4
+    assert dns.queries["crm.test"] == 1
+
+
+async def test_addresses_expire(dns: FakeDNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name may move."""
+    monkeypatch.setattr(module, "_FRESH_S", -1)
+    for address in THREE:
+        dns.answers["crm.test"] = [address]
+        assert await name_of("crm.test", 0).addresses() == [address]
+
+
+async def test_an_unknown_name_is_looked_up_again(dns: FakeDNS) -> None:
+    """It may have been added, or DNS may have been down."""
+    dns.answers["crm.test"] = ["crm.invalid"]
+    with pytest.raises(socket.gaierror):
+        await name_of("crm.test", 0).addresses()
+    dns.answers["crm.test"] = THREE
+    assert await name_of("crm.test", 0).addresses() == THREE
+
+
+async def test_a_local_address_of_ipv6_has_its_scope(
+    dns: FakeDNS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the address is of no use."""
+    info = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 0, 0, 2))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [info])
+
+    assert await name_of("crm.test", 0).addresses() == ["fe80::1%2"]
+
+
+async def test_without_a_thread_a_lookup_fails_as_dns(
+    dns: FakeDNS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may have too many; the next lookup tries again."""
+    dns.answers["crm.test"] = THREE
+
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="temporarily unavailable"):
+        patch.setattr(threading.Thread, "start", fail)
+        await name_of("crm.test", 0).addresses()
+    assert await name_of("crm.test", 0).addresses() == THREE
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_process_ends_without_the_answer(loop: str) -> None:
+    """SIGTERM must not take as long as DNS."""
+    command = [sys.executable, "-c", IMPATIENT, loop]
+    ended = subprocess.run(command, capture_output=True, timeout=60, text=True)
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "TimeoutError"
