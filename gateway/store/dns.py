@@ -29,7 +29,7 @@ class Name:
         self._lookup: Future[None] | None = None
 
     async def addresses(self, *, since_s: float = -math.inf) -> list[str]:
-        """Return the addresses.
+        """Return the addresses; each call begins with the next one, as the first may not work.
 
         They are ten seconds old at most, and younger than `since_s`. All callers share a lookup,
         which is not cancelled with them: the next attempt gets the result of a slow one.
@@ -40,7 +40,9 @@ class Name:
         """
         if self._found_s < max(since_s, time.monotonic() - _FRESH_S):
             await asyncio.wrap_future(self._lookup or self._start())
-        return self._addresses
+        first, *others = self._addresses
+        self._addresses = [*others, first]
+        return [first, *others]
 
     def _start(self) -> Future[None]:
         self._lookup = lookup = Future[None]()
@@ -61,7 +63,9 @@ class Name:
             lookup.set_exception(exc)
             return
         found = dict.fromkeys(_text(*address) for *_, address in infos)
-        self._addresses = [*found]
+        # In the known order: DNS may rotate them as well, and one would be the first each time.
+        known = (address for address in self._addresses if address in found)
+        self._addresses = [*dict.fromkeys((*known, *found))]
         self._found_s, self._lookup = time.monotonic(), None
         lookup.set_result(None)
 

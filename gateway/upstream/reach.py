@@ -29,7 +29,8 @@ class Reachability:
     async def keep_checking(self) -> None:
         """Check until cancelled, every `ready_check` seconds; log each change."""
         while True:
-            before, self.problem = self.problem, await self._check()
+            # As a call, which is retried: at another address, if the name has several.
+            before, self.problem = self.problem, await self._check() and await self._check()
             if self.problem and self.problem != before:
                 logger.warning("The check of SuperOffice fails: %s", self.problem)
             elif before and not self.problem:

@@ -48,6 +48,17 @@ async def test_addresses_expire(dns: FakeDNS, monkeypatch: pytest.MonkeyPatch) -
         assert await name_of("crm.test", 0).addresses() == [address]
 
 
+async def test_each_address_is_the_first_in_turn(dns: FakeDNS) -> None:
+    """It stays so when the name is looked up again, even if DNS changes their order itself."""
+    name, firsts = name_of("crm.test", 0), []
+    for turn in range(6):
+        dns.answers["crm.test"] = THREE[-turn % 3 :] + THREE[: -turn % 3]
+        firsts.append((await name.addresses(since_s=float("inf")))[0])
+
+    assert firsts == THREE * 2
+    assert dns.queries["crm.test"] == 6
+
+
 async def test_an_unknown_name_is_looked_up_again(dns: FakeDNS) -> None:
     """It may have been added, or DNS may have been down."""
     dns.answers["crm.test"] = ["crm.invalid"]

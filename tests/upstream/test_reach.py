@@ -89,11 +89,14 @@ async def test_the_check_is_repeated() -> None:
 async def test_each_change_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log has the reason why an instance became unready, and that it is ready again."""
+    """The log has the reason why an instance became unready, and that it is ready again.
+
+    As a call, a check has a second attempt.
+    """
     caplog.set_level(logging.INFO, "gateway")
     settings = Settings(upstream_url="http://rest.invalid", ready_check=0.001)
     reachability = Reachability(settings, Route(settings))
-    results = iter([None, "down", "down", None, None])
+    results = iter([None, "busy", None, "down", "down", "down", "down", None, None])
     monkeypatch.setattr(reachability, "_check", lambda: anext_of(results))
     with pytest.raises(RuntimeError):
         await reachability.keep_checking()

@@ -210,6 +210,20 @@ async def test_names_without_an_answer_delay_no_other(dns: FakeDNS) -> None:
     assert [dns.queries[host] for host in (*dead, "rest.test")] == [1] * 41
 
 
+@needs_openssl
+@pytest.mark.usefixtures("trusted")
+async def test_a_call_goes_on_at_the_next_address(certify: Certify, dns: FakeDNS) -> None:
+    """The first accepts connections and finishes no handshake, as behind a broken IPv6."""
+    dns.answers["crm.test"] = ["127.0.0.2", "127.0.0.1"]
+    async with faulty_rest(tls=certify("DNS:crm.test")) as rest:
+        url = rest.url.replace("127.0.0.1", "crm.test")
+        with socket.create_server(("127.0.0.2", rest.port)):
+            async with gateway_to(url, upstream_connect_timeout=1) as gateway:
+                response = await ask(gateway)
+
+    assert response.json() == {"data": DATA}
+
+
 async def test_a_host_with_a_full_backlog_means_unavailable(
     check_unavailable: Check,
 ) -> None:
