@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from functools import lru_cache
 
 _FRESH_S = 10
+_LONGEST_S = 1
 _MOST_NAMES = 1_000
 
 
@@ -31,15 +32,21 @@ class Name:
     async def addresses(self, *, since_s: float = -math.inf) -> list[str]:
         """Return the addresses; each call begins with the next one, as the first may not work.
 
-        They are ten seconds old at most, and younger than `since_s`. All callers share a lookup,
-        which is not cancelled with them: the next attempt gets the result of a slow one.
+        They are ten seconds old at most, and found after `since_s`. All callers share a lookup,
+        which is not cancelled with them: the next attempt gets the result of a slow one. If DNS
+        fails, or does not answer within a second, the last ones are used (RFC 8767).
 
         Raises:
-            OSError: the name is unknown, or DNS fails.
+            OSError: the name is unknown, or DNS fails before it was ever known.
             UnicodeError: the name is invalid.
         """
         if self._found_s < max(since_s, time.monotonic() - _FRESH_S):
-            await asyncio.wrap_future(self._lookup or self._start())
+            try:
+                async with asyncio.timeout(_LONGEST_S if self._addresses else None):
+                    await asyncio.wrap_future(self._lookup or self._start())
+            except OSError as exc:  # also of the timeout
+                if not self._addresses or exc.errno == socket.EAI_NONAME:
+                    raise
         first, *others = self._addresses
         self._addresses = [*others, first]
         return [first, *others]

@@ -1,6 +1,7 @@
 """Looking names up: together, one after another, and without a thread."""
 
 import asyncio
+import math
 import socket
 import subprocess
 import sys
@@ -53,7 +54,7 @@ async def test_each_address_is_the_first_in_turn(dns: FakeDNS) -> None:
     name, firsts = name_of("crm.test", 0), []
     for turn in range(6):
         dns.answers["crm.test"] = THREE[-turn % 3 :] + THREE[: -turn % 3]
-        firsts.append((await name.addresses(since_s=float("inf")))[0])
+        firsts.append((await name.addresses(since_s=math.inf))[0])
 
     assert firsts == THREE * 2
     assert dns.queries["crm.test"] == 6
@@ -66,6 +67,26 @@ async def test_an_unknown_name_is_looked_up_again(dns: FakeDNS) -> None:
         await name_of("crm.test", 0).addresses()
     dns.answers["crm.test"] = THREE
     assert await name_of("crm.test", 0).addresses() == THREE
+
+
+async def test_known_addresses_outlive_dns(dns: FakeDNS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SuperOffice may work while DNS does not; a name that is no more has no addresses."""
+    name, error = name_of("crm.test", 0), socket.EAI_AGAIN
+    dns.answers["crm.test"] = THREE[:1]
+    assert await name.addresses() == THREE[:1]
+
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(error, "no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", fail)
+        assert await name.addresses(since_s=math.inf) == THREE[:1]
+        error = socket.EAI_NONAME
+        with pytest.raises(socket.gaierror):
+            await name.addresses(since_s=math.inf)
+    dns.answers["crm.test"] = []
+    monkeypatch.setattr(module, "_LONGEST_S", 0.05)
+    assert await name.addresses(since_s=math.inf) == THREE[:1]
 
 
 async def test_a_local_address_of_ipv6_has_its_scope(
