@@ -83,7 +83,9 @@ class PooledTransport(httpx.AsyncBaseTransport):
             self._resolver.since_s = time.monotonic()  # the name may have moved
             raise
         except httpx.ReadError:
-            # Connections made before the retry may be just as short-lived: it gets a new one.
+            # Connections made before the retry may be just as short-lived: it gets a new one, and
+            # looks the name up again, as the host may have moved.
+            self._resolver.since_s = time.monotonic()
             self.fresh_since_s = asyncio.get_running_loop().time() + LONGEST_PAUSE_S
             raise
         stream = _Stream(response)

@@ -137,3 +137,17 @@ async def test_after_a_failed_connection_the_name_is_looked_up_again(dns: FakeDN
         await (await pool.handle_async_request(request)).aread()
 
     assert dns.queries["rest.test"] == 2
+
+
+async def test_after_a_break_the_name_is_looked_up_again(dns: FakeDNS) -> None:
+    """A host that moves may close its connections: the retry finds it at its new address."""
+    dns.answers["rest.test"] = ["127.0.0.1"]
+    plays = (answer(b"[]"), closes(), answer(b"[]"))
+    async with faulty_rest(*plays) as rest, transport.PooledTransport(ONE) as pool:
+        request = httpx.Request("GET", rest.url.replace("127.0.0.1", "rest.test"))
+        await (await pool.handle_async_request(request)).aread()
+        with pytest.raises(httpx.ReadError):
+            await pool.handle_async_request(request)
+        await (await pool.handle_async_request(request)).aread()
+
+    assert dns.queries["rest.test"] == 2
