@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store.dns import name_of
+from gateway.dns import name_of
 
 
 class FakeDNS:

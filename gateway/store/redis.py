@@ -15,9 +15,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from gateway.dns import name_of
 from gateway.errors import SettingsError
 from gateway.store.commands import NAMESPACE, Command, Reply
-from gateway.store.dns import name_of
 from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)

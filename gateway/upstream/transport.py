@@ -20,8 +20,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.dns import name_of
 from gateway.settings import Settings
-from gateway.store.dns import name_of
 from gateway.upstream.failures import connection_error, in_httpx
 from gateway.upstream.retry import LONGEST_PAUSE_S
 from gateway.upstream.route import Route

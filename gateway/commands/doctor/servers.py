@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from gateway.commands.doctor.finding import Failures, Finding, Level, connection_failures, failure
+from gateway.dns import name_of
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.records.dates import has_zone
@@ -18,7 +19,6 @@ from gateway.schema.entities.chat_decoder import decode
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
 from gateway.settings.tenant_names import canonical_tenant
-from gateway.store.dns import name_of
 from gateway.tenants.state_service import StateService
 from gateway.upstream.client import PATH, UpstreamClient
 from gateway.upstream.failures import ProxyError, http_date_s

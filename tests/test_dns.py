@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from gateway.store import dns as module
-from gateway.store.dns import name_of
+from gateway import dns as module
+from gateway.dns import name_of
 from tests.fake_dns import FakeDNS
 
 THREE = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
@@ -19,7 +19,7 @@ THREE = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 IMPATIENT = """
 import asyncio, socket, sys, threading
 import uvloop
-from gateway.store.dns import name_of
+from gateway.dns import name_of
 
 async def look_up():
     async with asyncio.timeout(0.05):
