@@ -21,6 +21,7 @@ from gateway.errors import (
     UpstreamMisdirectedError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
+    described,
 )
 from gateway.headers import Header
 from gateway.sessions.fetching import Fetch
@@ -193,8 +194,6 @@ class TenantCalls:
         outcome, until = self._refused.get(tenant, _UNKNOWN)
         if self.clock() >= until:
             outcome = await self._flights.join(tenant, partial(self._read, tenant))
-        elif isinstance(outcome, UpstreamError):
-            outcome.call_was_made = False  # it is in the log already
         if isinstance(outcome, GatewayError):
             raise outcome.with_traceback(None)
         return outcome
@@ -217,6 +216,10 @@ class TenantCalls:
             is_final = is_stopped or isinstance(exc, TenantNotFoundError)
             self.lookups["ok" if is_final else exc.code] += 1
             self._refused[tenant] = exc, now + (_SHORTEST_S if is_final else _LEAST_APART_S)
+            if isinstance(exc, UpstreamError):
+                level = logging.WARNING if exc.call_was_made else logging.DEBUG
+                logger.log(level, "A REST call failed: %s", described(exc))
+                exc.call_was_made = False  # no REST call was, and those who get it log it no more
             if last is not None:
                 del self._running[tenant]
                 await last.leave()

@@ -173,11 +173,12 @@ async def test_failing_lookups_are_counted_and_logged_once_in_a_while(
     with logged() as log:
         await find(states)
         await find(states, "Cust2")
-        service.answer = FAILURES[0]
+        assert len(log.events) == 1
+        service.answer = UpstreamUnavailableError("down")
         await refusal(states, "Cust5")
 
     assert states.lookups == {"ok": 4, "BAD_REQUEST": 2, "UPSTREAM_UNAVAILABLE": 1}
-    assert len(log.events) == 1
+    assert len(log.events) == 2
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
@@ -239,6 +240,23 @@ async def test_a_tenant_that_no_longer_runs_is_dropped(
     assert await refusal(states) is SUSPENDED
     assert await refusal(states) is SUSPENDED
     assert len(service.tenants_read) == 2
+
+
+async def test_a_refusal_is_logged_when_it_is_found(
+    states: TenantCalls, service: FakeService, clock: FakeClock
+) -> None:
+    """A refresh in the background may find it; the clients who get it next do not log it."""
+    await find(states)
+    service.answer = TenantNotRunningError(TENANT, "Suspended")
+    clock.now += 500
+    with logged() as log:
+        await find(states)
+        await settle()
+
+    assert await refusal(states) is service.answer
+    assert not service.answer.call_was_made
+    (event,) = log.events
+    assert event["event"] == f"A REST call failed: UPSTREAM_UNAVAILABLE, {service.answer}"
 
 
 @pytest.mark.parametrize(
