@@ -100,7 +100,7 @@ class TenantCalls:
     """Keeps the state and a client of `MOST_TENANTS` tenants.
 
     The one that is dropped for another is that whose last accepted call is the longest ago. So
-    guessed names of tenants, whose callers SuperOffice does not accept, evict only each other.
+    guessed names of tenants, whose callers SuperOffice does not accept, evict each other first.
 
     A state is valid until its `ValidUntil`, but for a minute at least and for an hour at most. In
     the last fifth of that time it is refreshed in the background, so that a tenant in use waits for
@@ -196,7 +196,8 @@ class TenantCalls:
             outcome = await self._flights.join(tenant, partial(self._read, tenant))
         if isinstance(outcome, GatewayError):
             raise outcome.with_traceback(None)
-        return outcome
+        # Another tenant may have evicted it before this task was resumed.
+        return await self.find(tenant) if outcome.is_gone else outcome
 
     async def _read(self, tenant: str) -> Tenant | GatewayError:
         try:
@@ -229,11 +230,12 @@ class TenantCalls:
         if last is not None and last.state.url == state.url:
             last.renew(state, self.clock())
             return last
+        made = Tenant(state, self.client_for(state.url), last_use=last.last_use if last else 0)
+        made.renew(state, self.clock())
         if last is None and len(self._running) >= MOST_TENANTS:
             least_used = min(self._running, key=lambda name: self._running[name].last_use)
             last = self._running.pop(least_used)
-        made = self._running[tenant] = Tenant(state, self.client_for(state.url))
-        made.renew(state, self.clock())
+        self._running[tenant] = made
         if last is not None:
             await last.leave()
         return made

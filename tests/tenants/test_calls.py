@@ -214,6 +214,39 @@ async def test_guessed_names_of_tenants_evict_no_tenant_in_use(
     assert [client.is_closed for client in bench.clients] == [False, *[True] * 6, False]
 
 
+async def test_a_tenant_that_has_moved_counts_as_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first call at the new host may be a while away."""
+    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+    bench = Bench()
+    for tenant in ("Cust1", "Cust2"):
+        await bench.fetch(tenant)
+    bench.service.answer = running("online2")
+    bench.clock.now += 500
+    await bench.fetch("Cust2")  # read again in the background
+    await bench.fetch("Cust3")
+    await bench.fetch("Cust2")
+
+    assert bench.service.tenants_read == ["Cust1", "Cust2", "Cust2", "Cust3"]
+
+
+async def test_a_tenant_that_is_evicted_before_its_call_is_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two answers of the state service may come at once; a closed client would fail."""
+    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+    bench = Bench()
+    for tenant in ("Cust1", "Cust2"):
+        await bench.fetch(tenant)
+    bench.clock.now += 600
+    bench.service.is_open.clear()
+    waiting = [asyncio.create_task(bench.fetch(tenant)) for tenant in ("Cust1", "Cust3")]
+    await settle()
+    bench.service.is_open.set()
+
+    assert await asyncio.gather(*waiting) == [FIRST.encode()] * 2
+    assert bench.service.tenants_read[2:] == ["Cust1", "Cust3", "Cust1"]
+
+
 async def test_closing_closes_all_clients(bench: Bench) -> None:
     """The state service is closed too."""
     for tenant in ("Cust1", "Cust2"):
