@@ -117,9 +117,9 @@ class TenantCalls:
     client_for: Callable[[str], Client]
     clock: Callable[[], float] = time.monotonic
     lookups: Counter[str] = field(default_factory=Counter)
-    """Calls of the state service by outcome: `ok`, or the code of a failure.
+    """Calls of the state service by outcome: `ok`, `not_running`, or the code of a failure.
 
-    A tenant that does not exist, or does not run, is no failure, but a 404 for one in use is.
+    A tenant that does not exist is not running, but a 404 for one in use is a failure.
     """
 
     _silent_until: float = 0
@@ -215,10 +215,11 @@ class TenantCalls:
                 last.valid_until = last.stale_until
                 return last
             is_final = is_stopped or isinstance(exc, TenantNotFoundError)
-            self.lookups["ok" if is_final else exc.code] += 1
+            was_made = isinstance(exc, TenantNotFoundError) or exc.call_was_made
+            self.lookups["not_running" if is_final else exc.code] += was_made
             self._refused[tenant] = exc, now + (_SHORTEST_S if is_final else _LEAST_APART_S)
             if isinstance(exc, UpstreamError):
-                level = logging.WARNING if exc.call_was_made else logging.DEBUG
+                level = logging.WARNING if was_made else logging.DEBUG
                 logger.log(level, "A REST call failed: %s", described(exc))
                 exc.call_was_made = False  # no REST call was, and those who get it log it no more
             if last is not None:

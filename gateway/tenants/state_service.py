@@ -116,15 +116,17 @@ class StateService:
         """
         address = f"the address of {tenant}"
         timeout_s = min(self.settings.upstream_timeout, _LONGEST_WAIT_S)
+        share, has_begun = tenant if is_known else STRANGERS, False
         try:
-            share = tenant if is_known else STRANGERS
             async with asyncio.timeout(timeout_s), self._turns.slot(share):
+                has_begun = True
                 body = await self._get(tenant, address)
             answer = _DECODER.decode(body.removeprefix(BOM_UTF8))
             if canonical_tenant(answer.context_identifier) != tenant:
                 raise ValueError("this is another tenant")
         except TimeoutError as exc:
-            raise UpstreamTimeoutError(f"SuperOffice did not send {address} in time.") from exc
+            message = f"SuperOffice did not send {address} in time."
+            raise UpstreamTimeoutError(message, call_was_made=has_begun) from exc
         except (httpx.TransportError, ssl.SSLError) as exc:
             raise UpstreamUnavailableError(f"SuperOffice cannot be reached for {address}.") from exc
         except (UpstreamBadResponseError, ValueError, RecursionError) as exc:

@@ -342,15 +342,19 @@ async def test_a_service_that_cannot_be_reached_is_unavailable() -> None:
 
 
 async def test_a_service_that_does_not_answer_times_out() -> None:
-    """The request has its own deadline."""
+    """The request has its own deadline, also while it waits for a place and is not sent."""
 
     async def silent(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
         raise AssertionError  # pragma: no cover - it waits for ever
 
-    error = await refusal(silent, timeout_s=0.01)
+    states = service(silent, timeout_s=0.01, upstream_connections=1)
+    async with states._turns.slot("another tenant"):
+        errors = [await error_of(states.read(TENANT))]
+    errors.append(await error_of(states.read(TENANT)))
 
-    assert type(error) is UpstreamTimeoutError
+    assert [type(error) for error in errors] == [UpstreamTimeoutError] * 2
+    assert [getattr(error, "call_was_made", None) for error in errors] == [False, True]
 
 
 async def test_no_more_requests_run_at_once_than_there_are_connections() -> None:

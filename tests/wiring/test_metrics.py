@@ -374,7 +374,8 @@ async def test_tenants_have_a_label_once_superoffice_has_answered_for_them() -> 
     assert values["gateway_upstream_seconds_count tenant=Cust1"] == 1
     assert values["gateway_upstream_budget_used_total tenant=Cust1"] == 1
     assert values["gateway_upstream_breakers state=closed tenant=Cust1"] == 1
-    assert values["gateway_tenant_lookups_total outcome=ok"] == 3
+    assert values["gateway_tenant_lookups_total outcome=ok"] == 2
+    assert values["gateway_tenant_lookups_total outcome=not_running"] == 1
     assert values["gateway_upstream_breakers state=closed tenant=other"] == 1
     assert not [name for name in values if "Cust404" in name or OTHER_TENANT in name]
 
