@@ -330,6 +330,20 @@ async def test_a_tenant_that_is_not_at_its_address_is_an_upstream_error(
     assert "sod9" not in str(error)
 
 
+async def test_the_log_has_the_path_of_a_socket_for_a_tenant_that_is_not_served(
+    online: Online,
+) -> None:
+    """Its handshake was accepted: only the payload of `connection_init` names the tenant."""
+    with logged() as log:
+        async with over(online, tenants=ONE) as gateway, connected_to(gateway.app) as socket:
+            payload = {**CREDENTIALS, "X-Tenant": "Cust404"}
+            socket.send_json({"type": "connection_init", "payload": payload})
+            await socket.until("connection_ack")
+
+    (event,) = log.events
+    assert (event["path"], event["status"]) == ("/graphql", 101)
+
+
 @pytest.mark.parametrize(
     ("path", "headers"), [(f"/graphql/{ONE}", {}), ("/graphql", {"X_Tenant": ONE.lower()})]
 )

@@ -123,7 +123,8 @@ class RequestLog:
 
 def _is_known_path(scope: Scope, status: int, inbound: Inbound) -> bool:
     """Return whether a path is one of ours: any other may contain a token, and is not logged."""
-    if isinstance(inbound.head.access, TenantNotFoundError):
+    # An open socket has another tenant only in its payload.
+    if isinstance(inbound.head.access, TenantNotFoundError) and status != 101:
         return False
     if status not in {404, 405} and scope.get("method") != "OPTIONS":
         return True
