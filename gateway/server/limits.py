@@ -247,8 +247,8 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     def count_incomplete(self) -> bool:
         """Count the memory of requests that are incomplete or wait; return False if too much."""
-        if self.transport.is_closing():
-            return True
+        if self.transport.is_closing():  # also by a refused handshake: nothing else tells its end
+            return self.incomplete.hold(0)
         waiting = [cycle for cycle, _ in self.pipeline]
         if not (waiting or self.is_between_requests) and self.cycle.more_body:
             waiting = [self.cycle]

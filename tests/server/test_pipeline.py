@@ -113,6 +113,17 @@ async def test_nothing_counts_once_it_is_answered(connection: Connection) -> Non
     assert not body.IncompleteBytes.held
 
 
+async def test_nothing_counts_after_a_refused_handshake(connection: Connection) -> None:
+    """Its connection ends as that of a WebSocket."""
+    connection.protocol.data_received(HEAD + b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+    assert body.IncompleteBytes.held[""] >= BODY
+    connection.protocol.data_received(b"\r\n")
+
+    assert connection.transport.written.startswith(b"HTTP/1.1 405 ")
+    assert connection.transport.get_protocol() is not connection.protocol
+    assert not body.IncompleteBytes.held
+
+
 async def test_answered_requests_do_not_count(connection: Connection) -> None:
     """A client may send any number of requests, with a few of them waiting."""
     for _ in range(5):
