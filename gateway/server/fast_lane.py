@@ -22,9 +22,6 @@ class FastLaneProtocol(OneWriteProtocol):
     """Answers from the cache if it can; cancels a request when its client disconnects."""
 
     _is_reading = False
-    _held: RequestResponseCycle | None = None
-    """A request, until all received data is parsed: then the application is called with it."""
-
     _running: RequestResponseCycle | None = None
     """The request that the application was called with last; later ones wait in the pipeline."""
 
@@ -67,8 +64,8 @@ class FastLaneProtocol(OneWriteProtocol):
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
-        if self._held is not None:
-            self._release(self._held)
+        if self.held is not None:
+            self._release(self.held)
         elif was_between and begun + 1 == self.requests_begun == self._begun_when_complete:
             # The data is one whole request, and nothing else.
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
@@ -93,7 +90,7 @@ class FastLaneProtocol(OneWriteProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._is_reading:
-            self._held = cycle
+            self.held = cycle
         else:
             self._call(cycle)
 
@@ -105,7 +102,7 @@ class FastLaneProtocol(OneWriteProtocol):
         """Answer from the cache, or call the application."""
         super().on_message_complete()
         self._begun_when_complete = self.requests_begun
-        if (cycle := self._held) is None or self.transport.is_closing():
+        if (cycle := self.held) is None or self.transport.is_closing():
             return
         edge = self.edge
         if edge is not None:
@@ -114,7 +111,7 @@ class FastLaneProtocol(OneWriteProtocol):
             cycle.body = bytearray()  # the whole body is held once
             self._last_head = inbound.head
             if found := self._find(edge, scope, inbound):
-                self._held = None
+                self.held = None
                 self._send(edge, cycle, *found)
                 return
         self._release(cycle)
@@ -124,7 +121,7 @@ class FastLaneProtocol(OneWriteProtocol):
 
         Do neither if the connection is closing, as after a 400 for a part of the body.
         """
-        self._held = None
+        self.held = None
         if self.transport.is_closing():
             return
         edge = None if self.flow.write_paused else self.edge

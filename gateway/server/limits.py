@@ -61,6 +61,9 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     requests_begun = 0
 
+    held: RequestResponseCycle | None = None
+    """A request, until all received data is parsed: then the application is called with it."""
+
     is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -195,7 +198,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     def _log_refusal(self, edge: Edge, status: int) -> bytes:
         """Log a refused request, unless the application runs and will do so; return its id."""
         scope: Scope = {"method": UNKNOWN, "path": "", "headers": [], **(self.scope or {})}
-        is_running = find_inbound(scope) is not None
+        is_running = find_inbound(scope) is not None and self.held is None
         inbound = edge.door.enter(scope)
         inbound.refused = status
         if not is_running:

@@ -314,6 +314,27 @@ def test_a_refused_request_is_logged_like_any_other(
     assert b"x-content-type-options: nosniff\r\n" in answer
 
 
+@pytest.mark.parametrize("first", [9_000, 12_000])
+def test_a_request_past_the_limit_of_all_is_logged(
+    monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """Whether or not the application runs when there are too many bytes."""
+    monkeypatch.setattr("gateway.web.read.body.MOST_BYTES", 20_000)
+    head = ALIVE.replace(b"GET /healthz", b"POST /graphql") + (
+        b"X-Request-Id: mine\r\nAuthorization: Bearer x\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 30000\r\n\r\n"
+    )
+    sent = head + b" " * 12_000
+    with logged() as log, connected(proxy_headers=False) as connection:
+        for piece in (sent[:first], sent[first:]):
+            connection.sendall(piece)
+            time.sleep(0.1)
+        assert b"HTTP/1.1 503 " in connection.recv(65_536)
+
+    (line,) = [event for event in log.events if "request" in event["event"]]
+    assert (line["request_id"], line["status"], line["path"]) == ("mine", 503, "/graphql")
+
+
 def test_the_bytes_of_each_head_are_counted_separately(connection: socket.socket) -> None:
     """Each head on a connection is limited by itself, in any pieces."""
     head = ALIVE + b"X: " + b"x" * 40_000 + b"\r\n\r\n"
