@@ -7,7 +7,7 @@ from functools import cached_property
 
 from gateway.caller import Caller
 from gateway.errors import GatewayError, RequestError
-from gateway.executor.turns import accept, work_for
+from gateway.executor.turns import STEPS_PER_TURN, accept, work_for
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.selecting.select import Selecting
@@ -56,6 +56,9 @@ class Context:
     state: int = 0
     """The number of the state from which a subscription's latest result was made."""
 
+    result_steps: int = STEPS_PER_TURN
+    """The cost of a subscription's next result: that of its latest one, or unknown."""
+
     failure: GatewayError | None = None
     """The error of the call to SuperOffice, which a request makes only once."""
 
@@ -68,6 +71,10 @@ class Context:
     def work_for_caller(self) -> None:
         """Count this task's long work as the caller's."""
         work_for(self.access.owner if isinstance(self.access, Access) else "")
+
+    def accept(self) -> None:
+        """Treat the caller as known: SuperOffice has accepted its credentials."""
+        accept(self._access_or_raise().owner)
 
     async def snapshot(self) -> Snapshot:
         """Return the snapshot of the caller's sessions, the same one for the whole request.
@@ -93,7 +100,7 @@ class Context:
             raise
         # Root fields run concurrently: all of them use the first answer.
         if self.served is None:
-            accept(access.owner)
+            self.accept()
             self.served = served
             access.source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot

@@ -28,7 +28,7 @@ _DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
 _STEPS_PER_ANSWER, _BYTES_PER_SENT_STEP = 300, 70
 """The cost of sending an answer, in steps of `Turns`."""
 
-_STEPS_PER_ERROR = 50
+_STEPS_PER_EVENT, _STEPS_PER_ERROR = 1_000, 50
 
 Trace: TypeAlias = Callable[["Operation"], AbstractContextManager[Callable[["Answer"], object]]]
 """Traces an operation; the context's value takes its answers."""
@@ -183,13 +183,14 @@ class Engine:
             yield await self.execute(operation, context)
             return
         is_first, digest, state = True, b"", 0
+        has_events = operation.subscription == CHANGES
         async with aclosing(self._answers(operation, context)) as answers:
             async for answer in answers:
                 if is_first:
                     await operation.answered(answer, context)
-                # Events have no digest. An older error is sent, too: it may be the last answer.
+                # An older error is sent, too: it may be the last answer.
                 is_later = answer.state >= state or "errors" in answer.body
-                if is_first or not answer.digest or (answer.digest != digest and is_later):
+                if is_first or has_events or (answer.digest != digest and is_later):
                     if not is_first:  # all readers of a stream get the answer at the same time
                         steps = len(answer.json) // _BYTES_PER_SENT_STEP
                         await EVENTS.spend(_STEPS_PER_ANSWER + steps)
@@ -219,10 +220,9 @@ class Engine:
                 return
             async with aclosing(results):
                 async for result in results:
-                    answer = await answer_of(result)
+                    answer = await _encoded(await answer_of(result), context.state)
                     traced(answer)
-                    if operation.subscription != CHANGES:
-                        answer = await _encoded(answer, context.state)
+                    context.result_steps = _STEPS_PER_EVENT + len(answer.json) // _BYTES_PER_STEP
                     yield answer
                     del result, answer
 

@@ -31,7 +31,7 @@ Results: TypeAlias = AsyncGenerator[Any, None]
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
 
-_STEPS_PER_CHANGE, _STEPS_PER_EVENT = 10, 1_000
+_STEPS_PER_CHANGE = 10
 
 
 MakeResult: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
@@ -160,8 +160,9 @@ async def _watch(
         async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
                 if isinstance(state, State):
-                    if info.context.state:  # other subscriptions wake up at the same time
-                        await EVENTS.spend(_STEPS_PER_EVENT)
+                    info.context.accept()
+                    # Other subscriptions wake up at the same time.
+                    await EVENTS.spend(info.context.result_steps)
                     info.context.state = state.number
                     made = await result(watcher, state)
                     if made is not None:
