@@ -40,7 +40,7 @@ _SEEN_BYTES = 300
 _ROW_BYTES = 200
 """The memory of one more entry."""
 
-_STEPS_PER_ROW = 2
+_STEPS_PER_ROW, _BYTES_PER_STEP = 2, 200
 """The cost of a cached row: to find it, and to copy it into the answer."""
 
 
@@ -222,19 +222,19 @@ async def _rows(
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
         return await _projected(found, items, turns)
     cached, key = snapshot.attachments, found.project
-    rows: dict[int, orjson.Fragment] | None = cached.get(key)
-    if rows is None and not cached.get(seen := ("seen", key)):
+    rows, size_bytes = cached.get(key) or (dict[int, orjson.Fragment](), 0)
+    if not rows and not cached.get(seen := ("seen", key)):
         cached.add(seen, True, _SEEN_BYTES)
         return await _projected(found, items, turns)
-    if rows is None:
-        rows, size_bytes, known = {}, 0, Known()
+    if not rows:
+        known = Known()
         for session in snapshot.sessions:
             made = compact(found.json(session, known))
             rows[id(session)] = orjson.Fragment(made)
             size_bytes += len(made) + _ROW_BYTES
-            await turns.spend(found.steps)
-        cached.add(key, rows, size_bytes)
-    await turns.spend(_STEPS_PER_ROW * len(items))
+            await turns.spend(found.steps + len(made) // _BYTES_PER_STEP)
+        cached.add(key, (rows, size_bytes), size_bytes)
+    await turns.spend(_STEPS_PER_ROW * len(items) + size_bytes // _BYTES_PER_STEP)
     return [rows[id(item)] for item in items]
 
 

@@ -234,6 +234,34 @@ async def test_equal_requests_at_once_take_turns(
     most: int,
 ) -> None:
     """However many connections send the same at once, little of it is done in one iteration."""
+    iterations = await calls_in_iterations(large, monkeypatch, body, headers, owner, name)
+
+    assert iterations.total() in {10, 10 * 20}
+    assert max(iterations.values()) <= most
+
+
+async def test_equal_large_answers_are_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few long texts, whose rows are cached, are as much work as many short ones."""
+    body = {"query": "{ chatSessions { customerName } }"}
+    headers = {**CREDENTIALS, "accept-encoding": "identity"}
+    sessions = [{"ChatSessionId": n, "CustomerName": "x" * 10**5} for n in range(20)]
+    async with gateway_over(RestSide(sessions), cache_ttl=3_600) as gateway:
+        iterations = await calls_in_iterations(
+            gateway, monkeypatch, body, headers, representation, "store"
+        )
+
+    assert (iterations.total(), max(iterations.values())) == (10, 1)
+
+
+async def calls_in_iterations(
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    body: Any,
+    headers: dict[str, str],
+    owner: Any,
+    name: str,
+) -> Counter[int]:
+    """Send ten equal requests at once; return how often each iteration called a function."""
     content, function = json.dumps(body).encode(), getattr(owner, name)
     counter, iterations, numbers = CallCounter(), Counter[int](), itertools.count()
 
@@ -243,7 +271,7 @@ async def test_equal_requests_at_once_take_turns(
 
     async def post(times: int) -> None:
         contents = [content + b" " * next(numbers) for _ in range(times)]  # none is cached
-        await asyncio.gather(*(post_body(large, each, **headers) for each in contents))
+        await asyncio.gather(*(post_body(gateway, each, **headers) for each in contents))
 
     for _ in range(3):
         await post(1)  # the document and the rows are cached from now on
@@ -251,9 +279,7 @@ async def test_equal_requests_at_once_take_turns(
     monkeypatch.setattr(turns.Turns, "steps_of_all", 0)
 
     await counter.run(post(10))
-
-    assert iterations.total() in {10, 10 * 20}
-    assert max(iterations.values()) <= most
+    return iterations
 
 
 async def test_a_list_whose_rows_are_cached_is_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
