@@ -22,6 +22,7 @@ from gateway.executor.plan import Planner, is_planned
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections
 from gateway.executor.turns import STEPS_PER_TURN, Turns
+from gateway.sessions.snapshot import compact
 
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
@@ -113,7 +114,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
                 ):
                     made[0] = await made[0]
                 row = orjson.dumps(made[0])
-            rows.append(orjson.Fragment(row))
+            rows.append(orjson.Fragment(compact(row)))
             await self.turns.spend(steps)
         return rows
 

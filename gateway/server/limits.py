@@ -250,7 +250,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     def count_incomplete(self) -> bool:
         """Count the memory of requests that are incomplete or wait; return False if too much."""
-        if self.transport.is_closing():  # also by a refused handshake: nothing else tells its end
+        if self.transport.is_closing():  # a refused handshake has no `connection_lost`
             return self.incomplete.hold(0)
         waiting = [cycle for cycle, _ in self.pipeline]
         if not (waiting or self.is_between_requests) and self.cycle.more_body:

@@ -1,6 +1,7 @@
 """Long work yields: one part per turn of the event loop, however many tasks work."""
 
 import asyncio
+import tracemalloc
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -115,13 +116,19 @@ async def test_a_long_list_is_made_in_turns_and_encoded_item_by_item(
     monkeypatch.setattr(turns, "next_turn", counted)
     operation = Operation(SCHEMA.documents.find("{ chatSessions { id topicId } }"))
     context = RestAnswered(orjson.dumps([{"TopicId": topic}] * count))
+    tracemalloc.start()
 
     result = await Engine(SCHEMA).run(graphql.execute, operation, context)
 
+    held_bytes = tracemalloc.get_traced_memory()[0]
     items = result.data["chatSessions"]
     assert len(items) == count
     assert {type(item) for item in items} == {orjson.Fragment}
     assert counted.await_count >= 3
+    items.clear()
+    freed_bytes = held_bytes - tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert freed_bytes < 1_000 * count  # an encoder's own buffer takes 4 kB for any item
 
 
 async def test_root_fields_that_spread_a_fragment_are_prepared_in_turns(
