@@ -489,7 +489,7 @@ async def test_a_malformed_status_is_one_error_and_not_three() -> None:
         ("Europe/Oslo", "UTC", None),
         ("Europe/Oslo", "NO", None),
         ("Europe/Oslo", "UTC+1", None),
-        ("Europe/Oslo", "", None),
+        ("Europe/Oslo", "", 60),
     ],
 )
 async def test_the_configured_zone_applies_only_without_a_zone_header(
