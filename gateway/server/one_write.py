@@ -22,6 +22,8 @@ CLOSE = (b"connection", b"close")
 its next request would be read as that. The connection is open until the request has ended: unread
 data would reset it before the client has read the answer (RFC 9112, section 9.6)."""
 
+_REST_S, _REST_DRAINING_S = 10, 1
+
 
 class OneWriteProtocol(LimitedProtocol):
     """Sends answers in one piece; all others, and invalid ones, are sent by uvicorn."""
@@ -34,6 +36,14 @@ class OneWriteProtocol(LimitedProtocol):
             self.transport.close()
         elif cycle is not None and not self.parser.should_keep_alive():
             cycle.keep_alive = False  # after a trailer with Connection, the parser ignores all data
+
+    def on_response_complete(self) -> None:
+        """Limit the time for the rest of a request that was answered before its end."""
+        super().on_response_complete()
+        if self.is_between_requests and self.cycle.more_body:
+            self._unset_keepalive_if_required()
+            delay_s = _REST_DRAINING_S if self.is_draining else _REST_S
+            self._head_timer = self.loop.call_later(delay_s, self._close)
 
     def send_whole(self, cycle: RequestResponseCycle, answer: WholeAnswer) -> None:
         """Send an answer, and go on with the next request, or close."""

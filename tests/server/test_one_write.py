@@ -8,6 +8,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gateway.server import one_write
 from gateway.server.protocol import GatewayProtocol
 from tests.server.transport import Transport
 
@@ -126,6 +127,19 @@ async def test_a_client_that_still_sends_its_body_can_read_the_answer(unfinished
     assert transport.is_closed
     assert b"".join(transport.sent).count(b"HTTP/1.1") == 1
     assert b"".join(transport.sent).count(b"connection: close\r\n") == 1
+
+
+@pytest.mark.parametrize(("rest_s", "draining_s", "is_draining"), [(0, 9, False), (9, 0, True)])
+async def test_a_connection_is_not_open_for_long_after_an_early_answer(
+    rest_s: int, draining_s: int, is_draining: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends no more holds no connection, and does not delay the gateway's stop."""
+    kept = property(lambda _: is_draining, lambda *_: None)
+    monkeypatch.setattr(GatewayProtocol, "is_draining", kept)
+    monkeypatch.setattr(one_write, "_REST_S", rest_s)
+    monkeypatch.setattr(one_write, "_REST_DRAINING_S", draining_s)
+
+    assert (await answered(GatewayProtocol, UNFINISHED % b"POST", WHOLE)).is_closed
 
 
 @pytest.mark.parametrize("value", [b"close", b"x, Close"])

@@ -19,7 +19,7 @@ import yaml
 
 from gateway import Settings, create_app
 from gateway.commands.cli import main
-from gateway.server import limits, slow_readers
+from gateway.server import limits, one_write, slow_readers
 from gateway.server.resources import files_needed
 from gateway.web.read import body
 from tests.docs.pages import ROOT, TEXTS, blocks
@@ -296,6 +296,8 @@ def test_the_manual_has_the_limits() -> None:
     page = TEXTS["docs/limits"]
 
     assert f"| {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB; " in page
+    rest = f"{one_write._REST_S} s; while the gateway stops, {one_write._REST_DRAINING_S} s"
+    assert f"| {rest} |" in page
     assert f"disconnected after {slow_readers._READER_TIMEOUT_S} s" in page
     assert f"| {limits._MAX_PIPELINE}; more end the connection |" in page
     assert f"with {limits._HEADER_COST_BYTES} bytes more for each header" in page
