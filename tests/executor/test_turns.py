@@ -131,6 +131,26 @@ async def test_a_long_list_is_made_in_turns_and_encoded_item_by_item(
     assert freed_bytes < 1_000 * count  # an encoder's own buffer takes 4 kB for any item
 
 
+async def test_the_lists_of_introspection_are_made_item_by_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Strangers' answers are half-made together: a task for each type took 10 MB for a query."""
+    lists = " ".join(f"t{i}: types {{ fields {{ args {{ name }} }} }}" for i in range(9))
+    operation = Operation(SCHEMA.documents.find(f"{{ __schema {{ {lists} }} }}"))
+    tasks = []
+
+    async def counted() -> None:
+        tasks.append(len(asyncio.all_tasks()))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(turns, "next_turn", counted)
+
+    await Engine(SCHEMA).run(graphql.execute, operation, None)
+
+    assert len(tasks) > 9
+    assert max(tasks) < 30
+
+
 async def test_root_fields_that_spread_a_fragment_are_prepared_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
