@@ -26,6 +26,7 @@ class Name:
     def __init__(self, host: str, flags: int) -> None:
         self._host, self._flags = host, flags
         self._addresses: list[str] = []
+        self._attempts = 0
         self._found_s = -math.inf
         self._lookup: Future[None] | None = None
 
@@ -47,9 +48,9 @@ class Name:
             except OSError as exc:  # also of the timeout
                 if not self._addresses or exc.errno == socket.EAI_NONAME:
                     raise
-        first, *others = self._addresses
-        self._addresses = [*others, first]
-        return [first, *others]
+        addresses = self._addresses
+        first, self._attempts = self._attempts % len(addresses), self._attempts + 1
+        return [*addresses[first:], *addresses[:first]]
 
     def _start(self) -> Future[None]:
         self._lookup = lookup = Future[None]()

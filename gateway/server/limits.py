@@ -7,7 +7,7 @@ second, an endless head or endless trailers, or does not read its answer (Kludex
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 from starlette.responses import Response
 from starlette.types import Scope
@@ -67,13 +67,10 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, *args: Any, **more: Any) -> None:  # as uvicorn's
-        super().__init__(*args, **more)
-        self.incomplete = IncompleteBytes()
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; make room if too many connections are open."""
         super().connection_made(transport)
+        self.incomplete = IncompleteBytes()
         self.is_draining = not getattr(getattr(self.app, "state", None), "is_ready", True)
         if self.edge is not None and self.edge.connection_limit.is_exceeded(self.connections):
             kinds = LimitedProtocol.has_no_request, LimitedProtocol.has_part_of_request
@@ -88,7 +85,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
                 transport.abort()
                 return
             waiting.transport.close()
-        self._start_head_timer()
+        self.start_head_timer()
 
     @property
     def is_between_requests(self) -> bool:
@@ -121,7 +118,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             self._refuse(error_response(error))
         has_timer = self.timeout_keep_alive_task or self._head_timer
         if not has_timer and self.has_no_request():
-            self._start_head_timer()  # a request was answered, and line ends came after it
+            self.start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
         """Parse a piece; its bytes count if the request makes no progress."""
@@ -255,7 +252,11 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         waiting = [cycle for cycle, _ in self.pipeline]
         if not (waiting or self.is_between_requests) and self.cycle.more_body:
             waiting = [self.cycle]
-        size = self._head_bytes + _HEADER_COST_BYTES * self._new_headers + sum(map(_held, waiting))
+        size = (
+            self._head_bytes
+            + _HEADER_COST_BYTES * self._new_headers
+            + sum(map(_memory_of, waiting))
+        )
         if waiting and size > SMALL_BYTES and self.edge is not None:
             self.edge.door.enter(cast("Scope", waiting[0].scope))
         return self.incomplete.hold(size, self.share)
@@ -273,8 +274,9 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         self.incomplete.hold(0)
         super().connection_lost(exc)
 
-    def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self._close)
+    def start_head_timer(self, delay_s: float = _HEAD_TIMEOUT_S) -> None:
+        """Close unless the head of a request, or the rest of one, comes in time."""
+        self._head_timer = self.loop.call_later(delay_s, self._close)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -294,7 +296,7 @@ def _size(headers: Iterable[Header]) -> int:
     return sum(len(name) + len(value) for name, value in headers)
 
 
-def _held(cycle: RequestResponseCycle) -> int:
+def _memory_of(cycle: RequestResponseCycle) -> int:
     """Return the approximate memory of a waiting request."""
     headers = cast("list[Header]", cycle.scope["headers"])
     return len(cycle.body) + _size(headers) + _HEADER_COST_BYTES * len(headers)

@@ -41,9 +41,7 @@ class OneWriteProtocol(LimitedProtocol):
         """Limit the time for the rest of a request that was answered before its end."""
         super().on_response_complete()
         if self.is_between_requests and self.cycle.more_body:
-            self._unset_keepalive_if_required()
-            delay_s = _REST_DRAINING_S if self.is_draining else _REST_S
-            self._head_timer = self.loop.call_later(delay_s, self._close)
+            self.start_head_timer(_REST_DRAINING_S if self.is_draining else _REST_S)
 
     def send_whole(self, cycle: RequestResponseCycle, answer: WholeAnswer) -> None:
         """Send an answer, and go on with the next request, or close."""

@@ -149,7 +149,7 @@ class StateService:
                 raise UpstreamUnavailableError(f"SuperOffice cannot send {address} now.")
             return await read_body(response, max_bytes=_LARGEST_ANSWER)
 
-    def _valid_s(self, valid_until: Any) -> float:
+    def _valid_s(self, valid_until: object) -> float:
         try:
             return nanoseconds(str(valid_until), UTC) / 1e9 - self.clock()
         except ValueError:
