@@ -17,7 +17,6 @@ from codecs import BOM_UTF8
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 import msgspec
@@ -76,8 +75,8 @@ class TenantState:
 class _Answer(msgspec.Struct, rename="pascal"):
     context_identifier: str
     is_running: bool
-    state: Any = None  # no call depends on this, nor on the next: they may be invalid
-    valid_until: Any = None
+    state: object = None  # no call depends on this, nor on the next: they may be invalid
+    valid_until: object = None
     api: str | None = None
     endpoint: str | None = None
 
