@@ -8,6 +8,7 @@ import functools
 import gc
 import os
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gateway.dns import name_of
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Answer, Engine, Operation
 from gateway.settings import Settings
@@ -25,7 +27,7 @@ from gateway.wiring import gateway as wiring
 from gateway.wiring.schema import schema_options
 from tests import npm
 from tests.clock import FakeClock
-from tests.fake_dns import FakeDNS, fake_dns
+from tests.fake_dns import FakeDNS
 from tests.observe.logged import own_logging
 from tests.store.redis_server import RedisServer, redis_server
 from tests.support import Gateway, RestSide, gateway_over
@@ -172,10 +174,14 @@ async def gateway(rest: RestSide) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-def dns() -> Iterator[FakeDNS]:
+def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDNS]:
     """Return the DNS that names are looked up in; it knows those that the test adds."""
-    with fake_dns() as running:
-        yield running
+    dns = FakeDNS()
+    monkeypatch.setattr(socket, "getaddrinfo", dns.getaddrinfo)
+    name_of.cache_clear()
+    yield dns
+    dns.answer()
+    name_of.cache_clear()
 
 
 @pytest.fixture

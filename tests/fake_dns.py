@@ -1,15 +1,9 @@
 """DNS that has names for loopback addresses, and leaves some unanswered."""
 
-import contextlib
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
-
-from gateway.dns import name_of
 
 
 class FakeDNS:
@@ -34,15 +28,3 @@ class FakeDNS:
             self._is_over.wait()
         addresses = self.answers.get(host, [host])
         return [info for one in addresses for info in self._look_up(one, *args, **more)]
-
-
-@contextlib.contextmanager
-def fake_dns() -> Iterator[FakeDNS]:
-    """Replace DNS until the end of the block, with no address known before or after it."""
-    dns = FakeDNS()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", dns.getaddrinfo)
-        name_of.cache_clear()
-        yield dns
-        dns.answer()
-        name_of.cache_clear()
