@@ -10,7 +10,8 @@ authenticate a TCP connection, and callers share the gateway's connections.
 
 A caller's *key* is the digest of the whole: the cache has a snapshot for each. Its *owner* is a
 digest of the login alone. Limits hold for a *share*: that of the owner once SuperOffice has
-accepted the credentials, and until then the one of all `STRANGERS`.
+accepted the credentials, and until then the one of all `STRANGERS`, of which the clients in each
+`NETWORK` get an equal part.
 """
 
 import hashlib
@@ -20,7 +21,10 @@ import secrets
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
 
 from gateway.errors import BadRequestError, UnauthenticatedError
 from gateway.headers import CREDENTIALS, FORWARDED, IN_PAYLOAD, REPRESENTATION, TENANT, Header
@@ -42,6 +46,10 @@ _HOW_TO = (
 STRANGERS = ""
 """The name of the one share of all clients whose credentials SuperOffice has not accepted yet."""
 
+NETWORK = ContextVar("network", default="")
+"""The network of the client that this task works for; empty if it is unknown."""
+
+_MOST_NETWORKS = 1_000
 _OWNERS_KEY = secrets.token_bytes(32)
 
 
@@ -164,6 +172,19 @@ def _checked(authorization: Sequence[bytes]) -> bytes:
             f"The Authorization header holds no credentials that can be forwarded. {_HOW_TO}"
         )
     return value
+
+
+@lru_cache(_MOST_NETWORKS)
+def network_of(address: str) -> str:
+    """Return the network of a client's address: of IPv6 the first half, which one site has whole.
+
+    Source: RFC 4291, section 2.5.4.
+    """
+    with suppress(ValueError):
+        whole = ip_address(address)
+        if whole.version == 6 and whole.ipv4_mapped is None:
+            return whole.packed[:8].hex()
+    return address
 
 
 def headers_from_payload(

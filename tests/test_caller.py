@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.caller import Caller, CallerPolicy, headers_from_payload
+from gateway.caller import Caller, CallerPolicy, headers_from_payload, network_of
 from gateway.errors import BadRequestError, UnauthenticatedError
 from gateway.headers import FORWARDED, Header
 
@@ -533,3 +533,19 @@ def test_other_logins_have_other_shares(other: Header) -> None:
     known = [(b"authorization", b"Bearer 8A:Cust00000.abc"), BASIC, (b"x-xsrf-token", b"token-2")]
 
     assert Caller((other,)).owner() not in {Caller((header,)).owner() for header in known}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("", "unknown", False),
+    ],
+)
+def test_a_site_of_ipv6_is_one_network(one: str, other: str, is_same: bool) -> None:
+    """It has a whole /64: with each address as another client, it would have all turns."""
+    assert (network_of(one) == network_of(other)) is is_same

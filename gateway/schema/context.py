@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
-from gateway.caller import Caller
+from gateway.caller import NETWORK, Caller
 from gateway.errors import GatewayError, RequestError
 from gateway.executor.turns import STEPS_PER_TURN, accept, work_for
 from gateway.headers import Header
@@ -14,6 +15,9 @@ from gateway.schema.selecting.select import Selecting
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
+
+Progress = Literal["running", "waiting", "accepted"]
+"""A request is `waiting` while SuperOffice is called, then `accepted`, or `running` if it fails."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,10 @@ class Context:
     max_age_s: float | None = None
     """The maximum age of the snapshot; None = any that is fresh."""
 
-    set_waiting: Callable[[bool], object] = ignore
-    """Called with True before SuperOffice is called, and with False if that fails."""
+    network: str = ""
+    """The client's network: see `gateway.caller.NETWORK`."""
+
+    set_progress: Callable[[Progress], object] = ignore
 
     is_watching: bool = False
     """Whether a subscription has started."""
@@ -71,6 +77,7 @@ class Context:
     def work_for_caller(self) -> None:
         """Count this task's long work as the caller's."""
         work_for(self.access.owner if isinstance(self.access, Access) else "")
+        NETWORK.set(self.network)
 
     def accept(self) -> None:
         """Treat the caller as known: SuperOffice has accepted its credentials."""
@@ -89,15 +96,16 @@ class Context:
         access = self._access_or_raise()
         if self.failure is not None:
             raise self.failure
-        self.set_waiting(True)
+        self.set_progress("waiting")
         try:
             served = await access.source.serve(
                 access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
             )
         except GatewayError as exc:
             self.failure = exc
-            self.set_waiting(False)
+            self.set_progress("running")
             raise
+        self.set_progress("accepted")
         # Root fields run concurrently: all of them use the first answer.
         if self.served is None:
             self.accept()

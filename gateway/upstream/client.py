@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -105,11 +105,14 @@ class UpstreamClient:
         """
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         limits = self._rate_limits.call(caller)
-        with limits as (share, check), Call(self.breaker, share, check) as call:
+        with limits as (share, of_failures, check), Call(self.breaker, of_failures, check) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
-                    return await self._attempt_twice(call, (*caller.headers, *trace), ends_at)
+                    attempt = partial(
+                        self._attempt, call, share, (*caller.headers, *trace), ends_at
+                    )
+                    return await self._attempt_twice(attempt, ends_at)
             except TimeoutError as exc:
                 if _left_s(ends_at) < -_STALL_S:
                     call.lose_time()
@@ -117,9 +120,11 @@ class UpstreamClient:
                 message = f"{why} within {self._timeout_s:g} seconds."
                 raise UpstreamTimeoutError(message, call_was_made=call.has_begun) from exc
 
-    async def _attempt_twice(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
+    async def _attempt_twice(
+        self, attempt: Callable[[], Awaitable[bytes]], ends_at: float
+    ) -> bytes:
         try:
-            return await self._attempt(call, headers, ends_at)
+            return await attempt()
         except UpstreamUnavailableError as exc:
             # A probe is a single call, and during a probe a retry would be rejected.
             is_allowed = self.breaker.state == "closed"
@@ -128,24 +133,26 @@ class UpstreamClient:
                 raise
             await asyncio.sleep(pause_s)
             try:
-                return await self._attempt(call, headers, ends_at)
+                return await attempt()
             except (UpstreamRateLimitedError, UpstreamUnavailableError) as again:
                 if again.call_was_made:
                     raise
                 raise exc from exc.__cause__  # there was no retry
 
-    async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
+    async def _attempt(
+        self, call: Call, share: str, headers: Sequence[Header], ends_at: float
+    ) -> bytes:
         # A call that waits for a connection takes its time in the budget afterwards: if SuperOffice
         # stops answering, many wait, and must not begin at once when it answers again.
         budget, has_time = self.budget, False
-        if budget is not None and self.gate.may_have(call.share):
+        if budget is not None and self.gate.may_have(share):
             longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
-            await budget.take(call.share, longest_s=longest_s)
+            await budget.take(share, longest_s=longest_s)
             has_time = True
-        async with self.gate.slot(call.share) as was_free:
+        async with self.gate.slot(share) as was_free:
             if budget is not None and not (has_time and was_free):
                 longest_s = _left_s(ends_at) - self._timeout_s / 2
-                await budget.take(call.share, longest_s=longest_s)
+                await budget.take(share, longest_s=longest_s)
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # Given a stream, httpx does not search for headers to add.
             request = httpx.Request(

@@ -1,14 +1,16 @@
 """A limit on concurrent REST calls, with a bounded and fair queue."""
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.caller import STRANGERS
+from gateway.caller import NETWORK, STRANGERS
 from gateway.errors import UpstreamUnavailableError
 
 _RESERVED_PART = 8
+_Turn = asyncio.Future[None]
+
 _REFUSAL = "Too many calls wait for SuperOffice in this gateway."
 
 
@@ -20,8 +22,9 @@ class Gate:
     queue is full, the share with the most places loses its newest. An eighth of the slots is for
     shares that hold none, so that these need not wait until a slow call ends.
 
-    All unauthenticated clients have one share, `STRANGERS`: its newest call goes first, and its
-    oldest call loses its place, so that a flood does not keep a newcomer waiting.
+    All unauthenticated clients have one share, `STRANGERS`. In it, the network that holds the
+    fewest slots is next, and the one with the most places loses one. The newest of its calls goes
+    first, and the oldest loses its place, so that a flood does not keep a newcomer waiting.
     """
 
     def __init__(self, *, slots: int, queue: int, refusal: str = _REFUSAL) -> None:
@@ -29,8 +32,12 @@ class Gate:
         self._reserved = slots // _RESERVED_PART
         self._max_waiting = queue
         self._refusal = refusal
-        self._held: Counter[str] = Counter()
-        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self._held: Counter[str | tuple[str, str]] = Counter()
+        """The slots of each share, and of each network in a share."""
+
+        self._queues: dict[str, dict[_Turn, str]] = {}
+        """The networks of waiting calls, the oldest first, by share."""
+
         self.busy = 0
         self.waiting = 0
 
@@ -46,32 +53,33 @@ class Gate:
         Raises:
             UpstreamUnavailableError: the queue is full.
         """
+        network = NETWORK.get()
         # A slot that is free while calls wait is reserved, and not for them: none is overtaken.
         if is_free := self.may_have(share):
-            self._take(share)
+            self._count(share, network, 1)
         else:
-            await self._wait(share)
+            await self._wait(share, network)
         try:
             yield is_free
         finally:
-            self._give_back(share)
+            self._give_back(share, network)
 
-    def _take(self, share: str) -> None:
-        self.busy += 1
-        self._held[share] += 1
+    def _count(self, share: str, network: str, slots: int) -> None:
+        self.busy += slots
+        for holder in (share, (share, network)):
+            self._held[holder] += slots
+            if not self._held[holder]:
+                del self._held[holder]
 
-    def _give_back(self, share: str) -> None:
-        self.busy -= 1
-        self._held[share] -= 1
-        if not self._held[share]:
-            del self._held[share]
+    def _give_back(self, share: str, network: str) -> None:
+        self._count(share, network, -1)
         self._hand_on()
 
-    async def _wait(self, share: str) -> None:
+    async def _wait(self, share: str, network: str) -> None:
         if self.waiting >= self._max_waiting:
-            self._make_room(share)
+            self._make_room(share, network)
         turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(share, deque()).append(turn)
+        self._queues.setdefault(share, {})[turn] = network
         self.waiting += 1
         try:
             await turn
@@ -79,27 +87,39 @@ class Gate:
             if turn.cancelled():
                 self._leave(share, turn)
             elif turn.exception() is None:  # it holds a slot already
-                self._give_back(share)
+                self._give_back(share, network)
             raise
 
-    def _make_room(self, share: str) -> None:
+    def _make_room(self, share: str, network: str) -> None:
         longest = max(self._queues, key=lambda name: len(self._queues[name]), default=share)
         error = UpstreamUnavailableError(self._refusal, retry_after_s=1, call_was_made=False)
         mine, most = (len(self._queues.get(name, ())) for name in (share, longest))
         replaces_own = mine and share == longest == STRANGERS
         if most <= mine + 1 and not replaces_own:  # the shares would only change places
             raise error
-        turn = self._queues[longest][0 if longest == STRANGERS else -1]
+        turn = self._last(longest, network)
         self._leave(longest, turn)
         if not turn.done():  # not cancelled
             turn.set_exception(error)
 
-    def _leave(self, share: str, turn: "asyncio.Future[None]") -> None:
+    def _next(self, share: str) -> _Turn:
+        queue = self._queues[share]
+        if share != STRANGERS:
+            return next(iter(queue))
+        return min(reversed(queue), key=lambda turn: self._held[share, queue[turn]])
+
+    def _last(self, share: str, newest: str) -> _Turn:
+        queue = self._queues[share]
+        if share != STRANGERS:
+            return next(reversed(queue))
+        places = Counter([*queue.values(), newest])
+        return max(queue, key=lambda turn: places[queue[turn]])
+
+    def _leave(self, share: str, turn: _Turn) -> None:
         # Its queue moves behind the others: among equals they take turns.
-        queue = self._queues.get(share, deque())
+        queue = self._queues.get(share, {})
         if turn in queue:
-            queue.remove(turn)
-            del self._queues[share]
+            del queue[turn], self._queues[share]
             if queue:
                 self._queues[share] = queue
             self.waiting -= 1
@@ -110,9 +130,10 @@ class Gate:
             share = min(self._queues, key=self._held.__getitem__)
             if not self.may_have(share):
                 return
-            turn = self._queues[share][-1 if share == STRANGERS else 0]
+            turn = self._next(share)
+            network = self._queues[share][turn]
             self._leave(share, turn)
             if not turn.done():  # not cancelled
-                self._take(share)
+                self._count(share, network, 1)
                 turn.set_result(None)
                 return

@@ -37,12 +37,12 @@ class RateLimits:
         return TLRUCache(_MOST, ttu=lambda _, until, __: until, timer=self._clock)
 
     @contextmanager
-    def call(self, caller: Caller) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Make a call in the block, whose outcome counts; yield its caller's share, and a check.
+    def call(self, caller: Caller) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        """Make a call in the block, whose outcome counts; yield its caller's shares, and a check.
 
-        The share names the caller's slots and failures. Unauthenticated clients have one together,
-        as forged credentials cost nothing; but until the first caller is accepted, each has its
-        own. The check raises as this does: another call may be refused while this one waits.
+        The shares are those of slots and of failures. Unauthenticated clients have one together, as
+        forged credentials cost nothing; but until the first caller is accepted, each has its own of
+        failures. The check raises as this does: another call may be refused while this one waits.
 
         Raises:
             UpstreamRateLimitedError: the caller is rate-limited; the error has the seconds left.
@@ -51,9 +51,10 @@ class RateLimits:
         credentials = repr(caller.credentials().headers).encode()
         name = hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()
         self._check(name)
-        is_known = not self._accepted or name in self._accepted
+        owner = caller.owner()
+        share = owner if name in self._accepted else STRANGERS
         try:
-            yield caller.owner() if is_known else STRANGERS, partial(self._check, name)
+            yield share, share if self._accepted else owner, partial(self._check, name)
         except UpstreamUnauthenticatedError as exc:
             if exc.call_was_made:
                 self._accepted.pop(name, None)

@@ -17,7 +17,7 @@ from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
 from gateway.executor.turns import share_of
 from gateway.observe.operations import ANONYMOUS
-from gateway.schema.context import Access
+from gateway.schema.context import Access, Progress
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound
 from gateway.web.respond.errors import error_response
@@ -61,6 +61,8 @@ class Admitted:
     """A request in progress."""
 
     shares: tuple[str, ...]
+    """See `Admission.shares_of`."""
+
     cancel: Callable[[Exception], object]
     """Ends it with an error."""
 
@@ -69,12 +71,18 @@ class Admitted:
 
     _of: "Admission"
 
-    def set_waiting(self, is_waiting: bool) -> None:
-        """Note whether it waits for SuperOffice: then it is not evicted."""
-        if is_waiting:
-            self._of.evictable.pop(self, None)
-        elif STRANGERS in self.shares:
-            self._of.evictable[self] = None
+    def set_progress(self, progress: Progress) -> None:
+        """Note its progress, if it is a request of an unauthenticated client."""
+        running, waiting, network = self._of.running, self._of.waiting, self.shares[-1]
+        running.pop(self, None)
+        if self in waiting.get(network, {}):
+            del waiting[network][self]
+            if not waiting[network]:
+                del waiting[network]
+        if STRANGERS in self.shares and progress == "running":
+            running[self] = None
+        elif STRANGERS in self.shares and progress == "waiting":
+            waiting.setdefault(network, {})[self] = None
 
     def evict(self) -> None:
         """End it for a newer one."""
@@ -85,7 +93,7 @@ class Admitted:
     def leave(self) -> None:
         """Stop counting the request, unless that was done already."""
         if self in self._of.admitted:
-            self._of.evictable.pop(self, None)
+            self.set_progress("accepted")
             self._of.admitted.remove(self)
             for share in self.shares:
                 self._of.of_shares[share] -= 1
@@ -102,7 +110,8 @@ class Admission(_Limit):
 
     All unauthenticated clients are one caller. For a request past their share, the oldest of theirs
     that does not wait for SuperOffice is ended, first those without a login: otherwise a few slow
-    ones would keep new callers out.
+    ones would keep new callers out. If all wait, the network with the most loses its oldest, unless
+    the new request is from there.
     """
 
     has_tenants: bool = False
@@ -110,8 +119,11 @@ class Admission(_Limit):
 
     admitted: set[Admitted] = field(default_factory=set)
     of_shares: Counter[str] = field(default_factory=Counter)
-    evictable: dict[Admitted, None] = field(default_factory=dict)
+    running: dict[Admitted, None] = field(default_factory=dict)
     """Requests of unauthenticated clients that do not wait for SuperOffice, the oldest first."""
+
+    waiting: dict[str, dict[Admitted, None]] = field(default_factory=dict)
+    """Those that wait for SuperOffice, by network."""
 
     refusal: CachedAnswer = field(default_factory=_refusal)
     """The 503 that our own server sends itself."""
@@ -124,10 +136,13 @@ class Admission(_Limit):
     def shares_of(self, inbound: Inbound) -> tuple[str, ...]:
         """Return the names of a request's shares: its caller's, and its tenant's if it has one.
 
-        Anybody can name a tenant: unauthenticated clients take no places from its callers.
+        Anybody can name a tenant: unauthenticated clients take no places from its callers. The
+        second share of these is their network's.
         """
         access, share = inbound.head.access, share_of(inbound.owner)
-        if share != STRANGERS and self.has_tenants and isinstance(access, Access):
+        if share == STRANGERS:
+            return share, f"from {inbound.network}"
+        if self.has_tenants and isinstance(access, Access):
             return share, str(access.source.tenant)
         return (share,)
 
@@ -135,7 +150,7 @@ class Admission(_Limit):
         """Return whether the next request with these shares is refused; logged once per burst."""
         if self.in_progress >= self.most:
             self._log("%d requests are in progress: more get 503")
-        elif self._is_used_up(shares) and not (STRANGERS in shares and self.evictable):
+        elif self._is_used_up(shares) and self._replaced_by(shares) is None:
             self._log("a caller or a tenant has its share of %d places: its next requests get 503")
         else:
             return False
@@ -144,6 +159,16 @@ class Admission(_Limit):
     def _is_used_up(self, shares: tuple[str, ...]) -> bool:
         free = self.most - len(self.admitted)
         return any(self.of_shares[share] >= free for share in shares)
+
+    def _replaced_by(self, shares: tuple[str, ...]) -> Admitted | None:
+        """Return the request that is ended for one with these shares, if there is any."""
+        if STRANGERS not in shares:
+            return None
+        if self.running:
+            return min(self.running, key=lambda request: request.has_login)
+        longest = max(self.waiting.values(), key=len, default={})
+        is_fair = len(longest) > len(self.waiting.get(shares[-1], {})) + 1
+        return next(iter(longest)) if is_fair else None
 
     def check(self, shares: tuple[str, ...]) -> None:
         """Refuse the next request with these shares, if it is past the limit.
@@ -169,15 +194,15 @@ class Admission(_Limit):
             UpstreamUnavailableError: it is past the limit.
         """
         self.check(shares)
-        if self._is_used_up(shares):
+        if self._is_used_up(shares) and (replaced := self._replaced_by(shares)):
             self._log(
                 "unauthenticated clients have their share of %d places: the oldest requests get 503"
             )
-            min(self.evictable, key=lambda request: request.has_login).evict()
+            replaced.evict()
         request = Admitted(shares, cancel, has_login, self)
         self.admitted.add(request)
         self.of_shares.update(shares)
-        request.set_waiting(False)
+        request.set_progress("running")
         try:
             yield request
         finally:

@@ -127,13 +127,13 @@ class _Exchange:
         self._context.work_for_caller()
         read = await graphql.reader.request(request)
         admitted = admit()  # not before: a body may take ten seconds to come
-        self._context.set_waiting = admitted.set_waiting
+        self._context.set_progress = admitted.set_progress
         try:
             return await self._answer(read)
         finally:
-            self._context.set_waiting = ignore
-            # Not evicted from now on: it is answered, or a stream, which is counted as a socket.
-            admitted.set_waiting(True)
+            self._context.set_progress = ignore
+            # It is answered, or a stream, which is counted as a socket.
+            admitted.set_progress("accepted")
 
     async def _answer(self, read: OperationOrError | list[OperationOrError]) -> Response:
         """Execute what was read."""
@@ -225,7 +225,7 @@ class _Exchange:
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
 
         with ExitStack() as slots:
-            place = slots.enter_context(sockets.count(inbound.end_stream))
+            place = slots.enter_context(sockets.count(inbound.end_stream, inbound.network))
             if isinstance(context.access, Access):
                 slots.enter_context(sockets.count_for(context.access.owner))
                 if operation:

@@ -37,6 +37,7 @@ class GraphQL:
             watchers_of=self.watchers_of,
             trace=trace_of(inbound.head.headers, inbound.request_id),
             max_age_s=inbound.head.max_age_s,
+            network=inbound.network,
         )
 
     def complete(

@@ -11,7 +11,7 @@ from random import Random
 
 from starlette.types import Scope
 
-from gateway.caller import CallerPolicy
+from gateway.caller import CallerPolicy, network_of
 from gateway.errors import BadRequestError, RequestError, TenantMissingError
 from gateway.headers import SHAPING, SHAPING_BY_PRESENCE, TRACE, Header, in_one_line
 from gateway.observe.clients import NO_CLIENT, Client, client_of
@@ -68,6 +68,9 @@ class Inbound:
     request_id: bytes
     body: bytes | None = None
     """The whole body, if it has been read already."""
+
+    network: str = ""
+    """The client's network: see `gateway.caller.NETWORK`."""
 
     record: AccessRecord = field(default_factory=AccessRecord)
     snapshot: Snapshot | None = None
@@ -158,7 +161,8 @@ class Door:
             if head is None or head.headers != headers or head.path != path:
                 head = self.read(path, headers)
             scope["headers"] = head.headers
-            inbound = scope[_KEY] = Inbound(head, head.request_id(), body)
+            network = network_of(client[0]) if (client := scope.get("client")) else ""
+            inbound = scope[_KEY] = Inbound(head, head.request_id(), body, network)
         return inbound
 
 

@@ -2,7 +2,8 @@
 
 A *stranger* is an unauthenticated client: SuperOffice has not accepted its credentials on that
 socket yet. All strangers share a tenth of the places. When a place is needed, the oldest socket
-without credentials is closed first, so that legitimate clients get in beside any number of others.
+without credentials is closed first, otherwise the oldest of the network with the most: legitimate
+clients get in beside any number of others.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ class Place:
     """The place of one open socket."""
 
     strangers: dict["Place", Callable[[], object]]
+    network: str
     has_login: bool = False
     """Whether its credentials are being checked: sockets without any are evicted before it."""
 
@@ -47,8 +49,8 @@ class OpenSockets:
         """The documents of each caller's running operations, and the counted size of variables."""
 
     @contextmanager
-    def count(self, evict: Callable[[], object]) -> Iterator[Place]:
-        """Count a new socket while it is open; `evict` closes it if its place is needed.
+    def count(self, evict: Callable[[], object], network: str) -> Iterator[Place]:
+        """Count a new socket of a client in a network; `evict` closes it if its place is needed.
 
         Raises:
             GatewayFullError: `most` are open, and none of them is a stranger's.
@@ -58,7 +60,7 @@ class OpenSockets:
             raise GatewayFullError("Too many sockets are open.")
         if len(self.strangers) >= self._most_strangers:
             self._evict()
-        place = Place(self.strangers)
+        place = Place(self.strangers, network)
         self.strangers[place] = evict
         self.open += 1
         try:
@@ -68,7 +70,12 @@ class OpenSockets:
             self.open -= 1
 
     def _evict(self) -> bool:
-        place = min(self.strangers, key=lambda place: place.has_login, default=None)
+        places = Counter(place.network for place in self.strangers)
+        place = min(
+            self.strangers,
+            key=lambda place: (place.has_login, -places[place.network]),
+            default=None,
+        )
         if place is None:
             return False
         self.strangers.pop(place)()

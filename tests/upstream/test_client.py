@@ -539,9 +539,12 @@ async def test_calls_past_the_connections_wait_in_a_queue(
 
     monkeypatch.setattr(upstream_client, "CALLS_WAITING", 1)
     async with client_of(rest, connections=2) as client:
+        go_on.set()
+        await client.fetch(CALLER)
+        go_on.clear()
         calls = [asyncio.create_task(client.fetch(CALLER)) for _ in range(3)]
         await settle()
-        assert (started, client.gate.busy, client.gate.waiting) == (2, 2, 1)
+        assert (started, client.gate.busy, client.gate.waiting) == (3, 2, 1)
         error = await failed(client)
         go_on.set()
         bodies = await asyncio.gather(*calls)

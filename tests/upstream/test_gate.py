@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.caller import STRANGERS
+from gateway.caller import NETWORK, STRANGERS
 from gateway.errors import UpstreamUnavailableError
 from gateway.upstream.gate import Gate
 from tests.waiting import settle
@@ -238,6 +238,26 @@ async def test_among_unauthenticated_callers_the_newest_goes_first() -> None:
 
     assert order == [4, 3, 2]
     assert [isinstance(one, UpstreamUnavailableError) for one in ended] == [1, 1, 0, 0, 0]
+
+
+async def test_networks_of_unauthenticated_callers_take_turns() -> None:
+    """The network with the fewest slots is next; the one with the most places loses its oldest."""
+    gate, order = Gate(slots=2, queue=4), []
+
+    async def visit(name: str) -> None:
+        NETWORK.set(name[0])
+        async with gate.slot(STRANGERS):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async with gate.slot("known"), gate.slot("known"):
+        tasks = [asyncio.create_task(visit(name)) for name in ("a1", "a2", "b1", "b2", "a3", "a4")]
+        await settle()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert order == ["a4", "b2", "a3", "b1"]
+    assert [isinstance(one, UpstreamUnavailableError) for one in ended] == [1, 1, 0, 0, 0, 0]
+    assert not gate._held
 
 
 async def test_a_refused_call_that_is_cancelled_at_once_gives_back_no_slot() -> None:

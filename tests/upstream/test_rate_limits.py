@@ -25,16 +25,18 @@ def limits(clock: FakeClock) -> RateLimits:
     return RateLimits(clock=clock)
 
 
-def call(limits: RateLimits, caller: Caller, failure: UpstreamError | None = None) -> str:
-    """Make a call that succeeds, or fails; return the caller's share."""
+def call(
+    limits: RateLimits, caller: Caller, failure: UpstreamError | None = None
+) -> tuple[str, str]:
+    """Make a call that succeeds, or fails; return the caller's shares of slots and of failures."""
     try:
-        with limits.call(caller) as (share, _):
+        with limits.call(caller) as (*shares, _):
             if failure:
                 raise failure
     except UpstreamError as exc:
         if exc is not failure:
             raise
-    return share
+    return shares[0], shares[1]
 
 
 def hold(limits: RateLimits, caller: Caller, seconds: int) -> None:
@@ -42,7 +44,7 @@ def hold(limits: RateLimits, caller: Caller, seconds: int) -> None:
     call(limits, caller, UpstreamRateLimitedError("", retry_after_s=seconds))
 
 
-def refuse(limits: RateLimits, caller: Caller) -> str:
+def refuse(limits: RateLimits, caller: Caller) -> tuple[str, str]:
     """Make a call whose credentials REST refuses; return the caller's share."""
     return call(limits, caller, UpstreamUnauthenticatedError(""))
 
@@ -171,7 +173,7 @@ def test_a_waiting_call_is_refused_after_another_one(
     limits: RateLimits, clock: FakeClock, failure: UpstreamError
 ) -> None:
     """A call whose caller is refused or held while it waits is not made, and prolongs neither."""
-    with pytest.raises(type(failure)) as caught, limits.call(ADA) as (_, check):
+    with pytest.raises(type(failure)) as caught, limits.call(ADA) as (*_, check):
         check()
         call(limits, ADA, failure)
         clock.advance(2.5)
@@ -183,20 +185,20 @@ def test_a_waiting_call_is_refused_after_another_one(
 
 
 def test_unauthenticated_callers_share_one_share(limits: RateLimits, clock: FakeClock) -> None:
-    """Once a caller was accepted, all unauthenticated callers share one share."""
+    """Until a caller was accepted, failures are counted for each: SuperOffice may be down."""
     slow = UpstreamTimeoutError("")  # proves nothing about the credentials
 
-    def shares() -> list[str]:
+    def shares() -> list[tuple[str, str]]:
         return [call(limits, ADA, slow), call(limits, BOB, slow)]
 
-    own = [ADA.owner(), BOB.owner()]
-    assert shares() == own
+    ada, bob = ADA.owner(), BOB.owner()
+    assert shares() == [(STRANGERS, ada), (STRANGERS, bob)]
     call(limits, ADA)
-    assert shares() == [own[0], STRANGERS]
+    assert shares() == [(ada, ada), (STRANGERS, STRANGERS)]
     call(limits, BOB)
     refuse(limits, ADA)
     clock.advance(5)
-    assert shares() == [STRANGERS, own[1]]
+    assert shares() == [(STRANGERS, STRANGERS), (bob, bob)]
 
 
 def test_no_credential_is_stored(limits: RateLimits) -> None:

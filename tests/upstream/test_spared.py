@@ -102,9 +102,12 @@ async def test_a_call_past_the_queue_gets_retry_after(
     monkeypatch.setattr(upstream_client, "CALLS_WAITING", 2)
     may_answer = asyncio.Event()
     async with (
-        faulty_rest(waits_for(may_answer, answer())) as rest,
-        gateway_to(rest.url, upstream_connections=1) as gateway,
+        faulty_rest(answer()) as rest,
+        gateway_to(rest.url, upstream_connections=1, cache_ttl=0) as gateway,
     ):
+        for user in range(4):
+            await ask_all(gateway, range(user, user + 1))
+        rest.play(waits_for(may_answer, answer()))
         served = asyncio.create_task(ask_all(gateway, range(3)))
         async with asyncio.timeout(10):
             while "\ngateway_upstream_waiting 2.0" not in (await gateway.http.get("/metrics")).text:  # noqa: ASYNC110  the third is on its way
@@ -163,12 +166,12 @@ async def test_a_restart_of_rest_is_hidden_by_retries() -> None:
     """All calls that fail in a restart of REST are retried."""
     restarts = asyncio.Event()
     async with (
-        faulty_rest(*[waits_for(restarts, b"")] * 60, answer()) as rest,
+        faulty_rest(*[waits_for(restarts, b"")] * 50, answer()) as rest,
         gateway_to(rest.url) as gateway,
     ):
-        requests = asyncio.create_task(ask_all(gateway, range(60)))
-        await until_called(rest, times=60)
+        requests = asyncio.create_task(ask_all(gateway, range(50)))
+        await until_called(rest, times=50)
         restarts.set()
 
-        assert await requests == [DATA] * 60
-    assert rest.calls == 120
+        assert await requests == [DATA] * 50
+    assert rest.calls == 100

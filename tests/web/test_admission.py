@@ -12,7 +12,7 @@ import pytest
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
 from gateway.schema.engine import Engine
-from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.admission import Admission, Admitted, ConnectionLimit
 from tests.clock import FakeClock
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
@@ -211,10 +211,10 @@ async def test_requests_of_strangers_keep_no_new_caller_out(
         ended = [one.result() for one in anonymous if one.done()]
         assert [answer.status_code for answer in ended] == [503] * 3
         assert places == 3
-        assert not admission.of_shares.keys() - {STRANGERS}
+        assert not admission.of_shares.keys() - {STRANGERS, "from 127.0.0.1"}
         has_ended.set()
         await asyncio.gather(*anonymous)
-    assert (admission.in_progress, admission.evictable) == (0, {})
+    assert (admission.in_progress, admission.running, admission.waiting) == (0, {}, {})
 
 
 def test_requests_without_a_login_are_ended_first() -> None:
@@ -229,6 +229,58 @@ def test_requests_without_a_login_are_ended_first() -> None:
             stack.enter_context(admission.admit((STRANGERS,), end, has_login=number % 2 == 0))
 
     assert ended == [1, 3, 5, 0]
+
+
+def test_requests_that_wait_make_room_for_those_of_other_networks() -> None:
+    """The network with the most loses its oldest; it gets no place from itself or its equals."""
+    admission, ended = Admission(8), list[str]()
+    with ExitStack() as stack:
+
+        def admit(name: str) -> Admitted:
+            shares = STRANGERS, name[0]
+            return stack.enter_context(admission.admit(shares, lambda _: ended.append(name)))
+
+        for name in ("b1", "a1", "a2", "a3", "b2", "c1"):
+            with suppress(UpstreamUnavailableError):
+                admit(name).set_progress("waiting")
+        assert ended == ["a1", "b1"]
+        for name in "abc":
+            assert admission.refuses_next((STRANGERS, name))
+    assert (admission.in_progress, admission.running, admission.waiting) == (0, {}, {})
+
+
+def test_a_request_that_was_answered_is_not_ended() -> None:
+    """Nor is one whose credentials SuperOffice has just accepted."""
+    admission, ended = Admission(2), list[str]()
+    with admission.admit((STRANGERS, "a"), lambda _: ended.append("a")) as first:
+        first.set_progress("waiting")
+        first.set_progress("accepted")
+
+        assert admission.refuses_next((STRANGERS, "b"))
+    assert not ended
+
+
+async def test_a_flood_of_wrong_logins_keeps_no_newcomer_of_another_network_out(
+    slow: SlowRest,
+) -> None:
+    """SuperOffice may take seconds to refuse each, and knows nobody after a restart."""
+    async with gateway_over(slow, max_requests=8, upstream_connections=1) as gateway:
+
+        async def ask(login: str, address: str) -> httpx.Response:
+            transport = httpx.ASGITransport(gateway.app, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+                headers = {"Authorization": f"Bearer {login}"}
+                return await http.post("/graphql", json={"query": QUERY}, headers=headers)
+
+        flood = [asyncio.create_task(ask(f"guess{number}", "192.0.2.1")) for number in range(9)]
+        await slow.wait_for_calls(1)
+        await until(lambda: sum(one.done() for one in flood) == 5)
+        newcomer = asyncio.create_task(ask("newcomer", "192.0.2.2"))
+        await until(lambda: sum(one.done() for one in flood) == 6)
+        slow.may_answer.set()
+
+        assert (await newcomer).json() == NONE
+        await asyncio.gather(*flood)
 
 
 async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import Scope
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -182,6 +183,22 @@ async def test_the_door_reads_the_caller(rest: RestSide) -> None:
         assert head.access.caller == Caller((headers[0],))
         assert head.max_age_s == 3
         assert isinstance(door.read("/graphql", headers[1:]).access, UnauthenticatedError)
+
+
+@pytest.mark.parametrize(
+    ("client", "network"), [("192.0.2.1", "192.0.2.1"), ("127.0.0.1", "20010db800010002"), ("", "")]
+)
+async def test_the_network_is_that_of_the_client_before_trusted_proxies(
+    rest: RestSide, client: str, network: str
+) -> None:
+    """All clients of a proxy that is not trusted have one; those of a unix socket have none."""
+    forwarded = (b"x-forwarded-for", b"[2001:db8:1:2::3]:4711")
+    scope: Scope = {"type": "http", "path": "/graphql", "headers": [forwarded], "scheme": "http"}
+    scope["client"] = (client, 1) if client else None
+    async with gateway_over(rest, trusted_proxies="127.0.0.1") as gateway:
+        inbound = gateway.app.state.edge.door.enter(scope)
+
+    assert inbound.network == network
 
 
 async def test_the_gateway_works_below_a_path_prefix(rest: RestSide) -> None:

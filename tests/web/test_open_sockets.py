@@ -23,9 +23,10 @@ class Room:
         self.evicted: list[str] = []
         self._stack = ExitStack()
 
-    def open(self, name: str) -> Place:
+    def open(self, name: str, network: str = "") -> Place:
         """Open a socket until the end of the test."""
-        return self._stack.enter_context(self.sockets.count(lambda: self.evicted.append(name)))
+        count = self.sockets.count(lambda: self.evicted.append(name), network)
+        return self._stack.enter_context(count)
 
 
 def operation(characters: int, variables_bytes: int = 0) -> Operation:
@@ -37,14 +38,14 @@ def operation(characters: int, variables_bytes: int = 0) -> Operation:
 def test_a_socket_past_the_limit_is_refused_until_another_closes() -> None:
     """A socket past the limit is refused while all others are authenticated."""
     sockets = OpenSockets(most=2, most_per_caller=9)
-    with sockets.count(list) as first:
+    with sockets.count(list, "") as first:
         first.accept()
-        with sockets.count(list) as second:
+        with sockets.count(list, "") as second:
             second.accept()
             with pytest.raises(GatewayFullError):
-                ExitStack().enter_context(sockets.count(list))
+                ExitStack().enter_context(sockets.count(list, ""))
             assert sockets.open == 2
-        with sockets.count(list):
+        with sockets.count(list, ""):
             assert sockets.open == 2
     assert sockets.open == 0
 
@@ -70,6 +71,15 @@ def test_a_socket_with_credentials_is_evicted_last() -> None:
     for name in ("x", "y", "z"):
         room.open(name).has_login = True
     assert room.evicted[-1] == "kari"
+
+
+def test_the_network_with_the_most_unauthenticated_sockets_loses_its_oldest() -> None:
+    """Whoever opens many with wrong credentials closes none of other networks."""
+    room = Room(most=30)
+    for name, network in ("kari", "here"), ("a", "there"), ("b", "there"), ("c", "there"):
+        room.open(name, network).has_login = True
+
+    assert room.evicted == ["a"]
 
 
 def test_an_unauthenticated_socket_makes_room_for_a_caller() -> None:
@@ -142,7 +152,7 @@ async def test_the_texts_of_running_subscriptions_count_on_every_transport(rest:
 def test_a_closed_socket_is_forgotten() -> None:
     """A closed socket leaves nothing in memory."""
     sockets = OpenSockets(most=9, most_per_caller=2)
-    with sockets.count_for("kari"), sockets.count(list), sockets.count(list) as other:
+    with sockets.count_for("kari"), sockets.count(list, ""), sockets.count(list, "") as other:
         other.has_login = True
         with sockets.count_operation("kari", operation(1)):
             assert sockets._running

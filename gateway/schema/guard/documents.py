@@ -10,6 +10,7 @@ from typing import TypeVar
 import graphql
 from cachetools import LRUCache
 
+from gateway.caller import STRANGERS
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.turns import claimed_owner, is_known, next_turn
@@ -163,8 +164,8 @@ class DocumentCache:
         self._make = partial(Document, schema=schema, limits=limits, check=check)
         self._cached = protected_cache(self._make)
         self._flights: Flights[Document] = Flights()
-        # A syntax tree is much larger than its text: strangers' texts wait for it. Those that claim
-        # a login have a share each, and all others one: a flood of these delays no new caller.
+        # A syntax tree is much larger than its text: strangers' texts wait for it. Those without a
+        # login have a share of their own: a flood of these delays no new caller.
         self._gate = Gate(slots=2, queue=300, refusal="The gateway is overloaded; retry later.")
 
     def find(self, text: str) -> Document:
@@ -190,7 +191,7 @@ class DocumentCache:
         return document
 
     async def _validate_in_queue(self, document: Document) -> Document:
-        async with self._gate.slot(claimed_owner() or "no login"):
+        async with self._gate.slot(STRANGERS if claimed_owner() else "no login"):
             await document.validate()
         return document
 

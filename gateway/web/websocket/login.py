@@ -40,7 +40,8 @@ class Login:
     def __init__(self, scope: Scope, graphql: GraphQL, door: Door, held: ExitStack) -> None:
         self._scope, self._graphql, self._door, self._held = scope, graphql, door, held
         self._inbound = inbound_of(scope)
-        self._place = held.enter_context(graphql.sockets.count(self._evict))
+        place = graphql.sockets.count(self._evict, self._inbound.network)
+        self._place = held.enter_context(place)
         self.is_sent = self.is_accepted = False
         self._is_idle = True
         self._on_timeout = 4408, "Connection initialisation timeout"
@@ -88,8 +89,10 @@ class Login:
                 raise CloseError(_TRY_AGAIN_LATER, str(exc)) from exc
             self._place.has_login = True
         self._on_timeout = _TRY_AGAIN_LATER, "SuperOffice has not answered in time."
+        context = self._graphql.context(self._inbound)
+        context.work_for_caller()
         try:
-            await self._graphql.context(self._inbound).snapshot()
+            await context.snapshot()
             self.accept()
         except (RequestError, UpstreamRejectionError) as exc:
             exc.with_traceback(None)  # its frames would keep this object alive
