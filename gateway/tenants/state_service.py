@@ -88,8 +88,8 @@ _DECODER = msgspec.json.Decoder(_Answer)
 class StateService:
     """Calls an environment's state service; close it with `aclose`.
 
-    Anybody can name tenants, so new names have one share together, that of strangers: its newest
-    call goes first. A known tenant has a share of its own.
+    Anybody can name tenants, so new names have one share together, that of strangers. A known
+    tenant has a share of its own.
     """
 
     settings: Settings

@@ -9,9 +9,9 @@ from gateway.caller import NETWORK, STRANGERS
 from gateway.errors import UpstreamUnavailableError
 
 _RESERVED_PART = 8
-_Turn = asyncio.Future[None]
-
 _REFUSAL = "Too many calls wait for SuperOffice in this gateway."
+
+_Turn = asyncio.Future[None]
 
 
 class Gate:

@@ -271,9 +271,9 @@ async def test_shed_requests_are_counted_by_their_limit(rest: RestSide) -> None:
             ]
             values = await samples(gateway)
         sockets = gateway.app.state.graphql.sockets
-        with sockets.count(list) as place:
+        with sockets.count(list, "") as place:
             place.accept()
-            with pytest.raises(GatewayFullError), sockets.count(list):
+            with pytest.raises(GatewayFullError), sockets.count(list, ""):
                 pass  # pragma: no cover - it is refused
             later_values = await samples(gateway)
 
