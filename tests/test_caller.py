@@ -523,6 +523,7 @@ def test_a_session_has_one_share_whatever_its_cookies() -> None:
     [
         (b"authorization", b"Bearer 8a:Cust00000.abc"),
         (b"authorization", b"SoTicket 8A:Cust00000.abc"),
+        (b"authorization", b"Bearer ZGVtbzpkZW1v"),  # the Base64 of `BASIC`
         (b"authorization", b"Basic a2FyaTpERU1PLWthcmk="),  # the password in another case
         (b"authorization", b"Basic !"),
         XSRF,

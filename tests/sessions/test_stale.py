@@ -175,6 +175,19 @@ async def test_rejected_credentials_count_in_every_language() -> None:
         await bench.ask(in_norwegian)
 
 
+async def test_rejected_credentials_do_not_count_for_another_caller() -> None:
+    """A caller still gets its stale snapshot after SuperOffice has rejected another one."""
+    bench = Bench(windows=Windows(5, if_error_s=60))
+    await bench.ask(JONAS)
+    bench.clock.advance(6)
+    bench.rest.failure = UpstreamForbiddenError("403", upstream_status=403)
+    with pytest.raises(UpstreamForbiddenError):
+        await bench.ask(KARI)
+    bench.rest.failure = UpstreamTimeoutError("late")
+
+    assert await bench.ask(JONAS) == "Basic jonas 1"
+
+
 @pytest.mark.parametrize("max_age_s", [0, 3, 100])
 async def test_a_request_with_max_age_gets_no_stale_answer(max_age_s: float) -> None:
     """A request that limits the age gets an error and no stale answer."""
