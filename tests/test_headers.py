@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.headers import HEADERS, KnownHeader, Use
+from gateway.headers import HEADERS, KnownHeader, Use, in_one_line
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.tenants.test_online import ONE, OTHER, Online
 
@@ -158,3 +158,13 @@ async def test_the_lines_of_a_list_header_are_joined(
 
     assert answers[0] == answers[1]
     assert answers[0][0] == (304 if name == "If-None-Match" else 200)
+
+
+@pytest.mark.parametrize(
+    "name", [h.name.lower().encode() for h in HEADERS if Use.LIST not in h.uses], ids=bytes.decode
+)
+def test_the_lines_of_other_headers_stay_apart(name: bytes) -> None:
+    """Two credentials in one value would be another credential."""
+    headers = [(name, b"one"), (name, b"two")]
+
+    assert in_one_line(headers) == headers
