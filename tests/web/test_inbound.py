@@ -148,6 +148,17 @@ def test_a_stored_error_collects_no_tracebacks() -> None:
     assert len(raised.traceback) == 2
 
 
+async def test_a_stored_error_holds_no_header(rest: RestSide) -> None:
+    """The error that it was raised for has the value of the header, perhaps a password."""
+    async with gateway_over(rest) as gateway:
+        access = gateway.app.state.edge.door.read(
+            "/graphql", [(b"authorization", b"Basic \xff")]
+        ).access
+
+    assert isinstance(access, BadRequestError)
+    assert (access.__context__, access.__traceback__) == (None, None)
+
+
 @pytest.mark.parametrize("problem", [UnauthenticatedError("none"), RequestError("other")])
 def test_missing_credentials_pass_the_tenant_check(problem: RequestError) -> None:
     """Missing credentials pass the tenant check: introspection needs none."""
