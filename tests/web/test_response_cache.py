@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
 from gateway.web import response_cache
 from gateway.web.inbound import Door, inbound_of
@@ -189,6 +190,16 @@ async def test_a_refused_request_gets_no_cached_answer(gateway: Gateway) -> None
     assert (foreign.status_code, css.status_code) == (400, 406)
 
 
+async def test_another_path_gets_no_cached_answer(gateway: Gateway) -> None:
+    """An equal request to a path that is not GraphQL's is a 404."""
+    answers = [
+        await gateway.http.post(path, json={"query": QUERY}, headers=CREDENTIALS)
+        for path in ("/graphql", "/elsewhere")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 404]
+
+
 async def test_cache_keys_contain_no_credentials(door: Door) -> None:
     """Cache keys contain no value of a cookie, a token or a password."""
     secrets = {"X-XSRF-TOKEN": "marked-1", "Cookie": "id=marked-2", "SO-AppToken": "marked-3"}
@@ -224,6 +235,21 @@ async def test_the_size_of_a_cached_answer_includes_its_request(door: Door) -> N
         sizes.append(snapshot.attachments.size_bytes)
 
     assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
+
+
+async def test_a_cached_answer_counts_in_the_memory_of_its_snapshot(
+    gateway: Gateway, door: Door
+) -> None:
+    """The memory of all snapshots is limited: it has to include an answer once it is stored."""
+    access = door.read(
+        "/graphql", [(b"authorization", CREDENTIALS["Authorization"].encode())]
+    ).access
+    assert isinstance(access, Access)
+
+    await gateway.post(QUERY)
+
+    counted = access.source.cache.size_bytes
+    assert counted == access.source.cache.peek(access.key).size_bytes
 
 
 async def test_an_answer_in_parts_is_not_cached(door: Door) -> None:
