@@ -187,14 +187,16 @@ async def test_a_request_for_a_younger_answer_calls_rest() -> None:
     assert await text(machines.source()) == "Basic kari 2"
 
 
-async def test_a_collapsed_request_may_need_a_younger_answer() -> None:
+@pytest.mark.parametrize("is_poll", [False, True])
+async def test_a_collapsed_request_may_need_a_younger_answer(*, is_poll: bool) -> None:
     """A request that was collapsed into a lookup calls REST if the shared answer is too old."""
     machines = Machines()
     await text(machines.source())
     machines.clock.advance(3)
     source = machines.source()
 
-    any_age, young = await asyncio.gather(text(source), text(source, max_age_s=2))
+    young_text = text(source, max_age_s=2, is_poll=is_poll)
+    any_age, young = await asyncio.gather(text(source), young_text)
 
     assert (any_age, young) == ("Basic kari 1", "Basic kari 2")
 
@@ -282,6 +284,18 @@ async def test_after_a_401_no_gateway_serves_stale_answers(revalidate_s: float) 
     machines.clock.advance(6)
     machines.rest.failure = UpstreamTimeoutError("late")
     assert await text(one) == await text(other)
+
+
+async def test_after_a_401_no_gateway_serves_stale_answers_while_rest_is_called() -> None:
+    """A 401 is shared even if stale-while-revalidate is the only window."""
+    machines = Machines(Windows(5, while_revalidate_s=60))
+    one, other = machines.source(), machines.source()
+    await text(one)
+    await text(other)
+    machines.clock.advance(10)
+    await reject_caller(machines, one, max_age_s=1)
+
+    assert await failure_of(other) is UpstreamTimeoutError
 
 
 async def test_a_401_is_shared_after_an_outage_of_the_cache() -> None:
