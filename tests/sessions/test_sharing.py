@@ -354,6 +354,15 @@ async def test_the_wait_for_another_process_and_rest_has_one_timeout(
     assert len(machines.rest.calls) == calls
 
 
+async def test_without_a_wait_for_another_process_rest_has_its_own_timeout() -> None:
+    """A call that follows no wait may take longer than a wait."""
+    source = Machines().source()
+    assert source.shared is not None
+    source.shared.lease_wait_s = 0
+
+    assert await text(source) == "Basic kari 1"
+
+
 async def test_an_invalid_answer_is_not_shared() -> None:
     """An invalid answer of REST is not shared."""
     machines = Machines(rest=Rest(is_broken=True))

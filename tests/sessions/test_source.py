@@ -385,6 +385,20 @@ async def test_a_poll_may_request_an_age_below_a_second() -> None:
     assert (await bench.source.serve(KARI, max_age_s=0.25, is_poll=True)).how == "miss"
 
 
+@pytest.mark.parametrize(("is_poll", "calls"), [(True, 1), (False, 2)])
+async def test_a_poll_joins_a_call_that_began_before(*, is_poll: bool, calls: int) -> None:
+    """Its limit is for the age of the answer: a slow call must not be followed by another."""
+    bench = Bench()
+    first = asyncio.create_task(bench.source.serve(KARI))
+    while not bench.rest.calls:  # noqa: ASYNC110  waits a few steps only
+        await asyncio.sleep(0)
+    bench.clock.advance(3)
+
+    await asyncio.gather(first, bench.source.serve(KARI, max_age_s=1, is_poll=is_poll))
+
+    assert len(bench.rest.calls) == calls
+
+
 async def test_a_request_that_joins_a_poll_does_not_wait_behind_polls() -> None:
     """Those of many subscribers may wait for the budget; both get the answer of one call."""
     budget, bench = Budget(SharedRate("a tenant", 1), queue=9), Bench()
