@@ -387,16 +387,18 @@ async def test_round_trips_are_few(remote: Remote) -> None:
 async def test_pending_writes_are_limited(remote: Remote) -> None:
     """Writes past 4 MiB are dropped and counted, and their leases are freed."""
     shared = process_over(remote, max_bytes=2**20)
-    async with contextlib.AsyncExitStack() as stack:
-        leases = [leased(shared, SharedKey(str(i), bytes(32)), usable=content) for i in range(10)]
-        for own in [await stack.enter_async_context(one) for one in leases]:
-            # without a turn of the event loop
-            await own.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
+    for burst in (1, 2):
+        async with contextlib.AsyncExitStack() as stack:
+            keys = [SharedKey(f"{burst} {number}", bytes(32)) for number in range(10)]
+            leases = [leased(shared, key, usable=content) for key in keys]
+            for own in [await stack.enter_async_context(one) for one in leases]:
+                # without a turn of the event loop
+                await own.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
 
-    await shared.aclose()
+        await shared.aclose()
 
-    assert len(remote.entries) == 4
-    assert shared.dropped == 6
+        assert len(remote.entries) == 4 * burst
+        assert shared.dropped == 6 * burst
 
 
 async def test_after_a_failure_new_connections_are_made(remote: Remote) -> None:
@@ -425,6 +427,20 @@ async def test_owed_entries_are_stored_after_an_outage(remote: Remote) -> None:
         "kari": 5,
         "a": 3,
     }
+
+
+async def test_the_number_of_owed_entries_is_limited(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an outage anybody's requests may be rejected, which must not fill the memory."""
+    monkeypatch.setattr(shared_module, "_MOST_OWED", 2)
+    remote.failure = TimeoutError()
+    shared = process_over(remote)
+
+    for name in "abc":
+        await shared.put(SharedKey(name, bytes(32)), b"", ttl_s=5, is_owed=True)
+
+    assert [*shared._owed] == ["a", "b"]
 
 
 async def test_many_owed_entries_delay_no_other_command(remote: Remote) -> None:
