@@ -38,6 +38,7 @@ def scope_after_proxies(
         (None, "127.0.0.1", False),
         ("127.0.0.1", "unix,10.0.0.0/8", False),
         ("127.0.0.1", "", False),
+        ("testclient", "127.0.0.1,unix", False),  # ASGI lets a server name its client as it likes
     ],
 )
 def test_a_trusted_proxy_sets_host_and_scheme(
@@ -73,6 +74,18 @@ def test_the_zone_of_an_address_is_dropped() -> None:
     scope = scope_after_proxies("127.0.0.1", "127.0.0.1", forwarded)
 
     assert scope["client"][0] == "fe80::1"
+
+
+@pytest.mark.parametrize(
+    ("client", "sent", "found"),
+    [(None, "203.0.113.9", "203.0.113.9"), ("127.0.0.1", "[2001:db8::1]", "2001:db8::1")],
+    ids=["through a socket file", "in brackets without a port"],
+)
+def test_a_trusted_proxy_names_the_client(client: str | None, sent: str, found: str) -> None:
+    """The address counts in limits, which are per network."""
+    scope = scope_after_proxies(client, "127.0.0.1,unix", {"x-forwarded-for": sent})
+
+    assert scope["client"][0] == found
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a:b", "chat.example\x00", "[::1"])
