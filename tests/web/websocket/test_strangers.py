@@ -133,6 +133,18 @@ async def test_a_socket_whose_credentials_have_expired_is_closed(rest: RestSide)
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
 
 
+async def test_sockets_without_credentials_are_nobodys(rest: RestSide) -> None:
+    """The limit is for the sockets of one user; all of these would be of the same one."""
+    async with (
+        gateway_over(rest, max_sockets_per_caller=1) as gateway,
+        connected_to(gateway.app, {}) as socket,
+        connected_to(gateway.app, {}) as other,
+    ):
+        for one in (socket, other):
+            await one.log_in()
+        assert strangers(gateway.app) == 2
+
+
 async def test_an_unauthenticated_socket_makes_room_for_a_client(rest: RestSide) -> None:
     """An unauthenticated socket is closed at once if a client with credentials needs its place."""
     async with gateway_over(rest, max_sockets=10) as gateway, connected_to(gateway.app) as stranger:
