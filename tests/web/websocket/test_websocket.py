@@ -361,6 +361,16 @@ def test_a_message_larger_than_the_limit_closes_the_socket(rest: RestSide) -> No
         assert close_code_and_reason(socket)[0] == 1009
 
 
+def test_after_the_login_any_number_of_messages_is_accepted(address: str) -> None:
+    """Our server limits their number until SuperOffice has accepted the client."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+
+        for _ in range(300):
+            send(socket, type="ping")
+            assert receive(socket) == {"type": "pong"}
+
+
 @pytest.mark.parametrize("protocol", ["graphql-ws", "mqtt"])
 def test_another_protocol_is_refused(address: str, protocol: str) -> None:
     """A handshake for another protocol gets an error that names the right one."""
