@@ -85,9 +85,7 @@ class Served(msgspec.Struct, frozen=True):
             return self.fwd
         if self.is_stale:
             return "stale-while-revalidate" if self.failure is None else "stale-if-error"
-        if self.how == "hit" and self.snapshot.origin == "shared":
-            return "shared"
-        return self.how
+        return "shared" if self.snapshot.origin == "shared" else self.how
 
     def age_s(self) -> float:
         """Return the snapshot's age."""

@@ -76,7 +76,7 @@ async def test_a_shared_snapshot_is_a_hit_with_its_age() -> None:
 
     served = await machines.source().serve(KARI)
 
-    assert (served.how, served.age_s(), served.snapshot.origin) == ("hit", 3, "shared")
+    assert (served.how, served.age_s(), served.result) == ("hit", 3, "shared")
 
 
 async def test_a_shared_snapshot_expires_after_its_ttl() -> None:
