@@ -1,5 +1,6 @@
 """The bounded cache in memory, tested through aiocache's public methods."""
 
+import asyncio
 import itertools
 import random
 import subprocess
@@ -77,6 +78,20 @@ async def test_expired_entries_are_dropped_when_nobody_asks(
     await cache.set("b", Thing(), ttl=0.05)
 
     await until(lambda: cache.count == 0)
+
+
+async def test_all_entries_have_one_timer(
+    cache: BoundedMemoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one for each entry, a busy gateway would have thousands."""
+    timers = list[Any]()
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda *timer: timers.append(timer))
+
+    for key in "abc":
+        await cache.set(key, Thing(), ttl=5)
+
+    assert len(timers) == 1
 
 
 async def test_an_entry_with_ttl_0_is_not_stored(cache: BoundedMemoryCache) -> None:
@@ -269,9 +284,10 @@ async def test_an_owner_over_its_share_loses_its_own_entries_first(
         await cache.set(key, Thing(30), ttl=5, owner="noisy")
     await cache.get("a")
     await cache.set("d", Thing(30), ttl=5, owner="noisy")
-    await cache.set("new", Thing(30), ttl=5, owner="new")
+    for owner in ("new", "newer"):
+        await cache.set(owner, Thing(30), ttl=5, owner=owner)
 
-    assert await cached(cache, "quiet", *"abcd", "new") == ["quiet", "a", "d", "new"]
+    assert await cached(cache, "quiet", *"abcd", "new", "newer") == ["quiet", "d", "new", "newer"]
     assert cache.size_bytes == 100
 
 
