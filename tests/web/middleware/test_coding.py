@@ -41,6 +41,17 @@ async def test_other_tasks_run_while_a_long_answer_is_compressed_or_tagged(codin
     assert turns() >= 7
 
 
+@pytest.mark.parametrize("name", ["Content-Range", "Content-Encoding"])
+async def test_a_part_or_a_compressed_answer_is_sent_as_it_is(name: str) -> None:
+    """The bytes of a part count in the whole, which has another length when it is compressed."""
+    app = Representation(Response(b"x" * 2_000, headers={name: "own"}, media_type="text/plain"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        answer = await client.get("http://gateway/", headers={"Accept-Encoding": "gzip"})
+
+    assert answer.headers["content-length"] == "2000"
+    assert answer.headers[name] == "own"
+
+
 @pytest.fixture
 def compressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the codings of the bodies that are compressed."""

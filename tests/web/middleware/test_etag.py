@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
@@ -148,6 +149,16 @@ async def test_an_error_has_no_tag(gateway: Gateway, query: str) -> None:
     answer = await get(gateway, query, {"If-None-Match": "*"})
 
     assert answer.status_code in {200, 405}
+    assert "etag" not in answer.headers
+
+
+async def test_a_failure_never_becomes_a_304() -> None:
+    """A 304 would let the client go on with the answer that it has."""
+    app = Representation(Response("not ready", 503))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        answer = await client.get("http://gateway/", headers={"If-None-Match": "*"})
+
+    assert (answer.status_code, answer.text) == (503, "not ready")
     assert "etag" not in answer.headers
 
 
