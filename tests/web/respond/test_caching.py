@@ -15,7 +15,7 @@ from gateway.sessions.freshness import Served, Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 from gateway.web.inbound import max_age_of
-from gateway.web.respond.caching import cache_headers
+from gateway.web.respond.caching import aging_headers, cache_headers
 from tests.sessions.snapshots import snapshot_of
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get
@@ -138,6 +138,18 @@ def test_an_answer_is_as_fresh_as_its_snapshot(age_s: float, max_age: int, age: 
 
     assert headers["Cache-Control"] == f"private, max-age={max_age}"
     assert headers["Age"] == str(age)
+
+
+@pytest.mark.parametrize(("age_s", "age", "ttl"), [(0, 0, 5), (2.5, 2, 2), (7, 7, 0)])
+def test_a_cached_answer_has_the_age_of_now(age_s: float, age: int, ttl: int) -> None:
+    """Only these headers of it are written anew."""
+    headers = aging_headers(served_as("hit", age_s=age_s), 0.0125)
+
+    assert dict(headers) == {
+        b"age": b"%d" % age,
+        b"cache-status": b"%s; hit; ttl=%d" % (NAME.encode(), ttl),
+        b"server-timing": b"execute;dur=12.5",
+    }
 
 
 def test_an_age_is_never_negative() -> None:
