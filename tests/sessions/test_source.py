@@ -492,6 +492,20 @@ async def test_a_small_snapshot_has_room_for_answers() -> None:
     assert bench.cache.size_bytes == snapshot.size_bytes
 
 
+async def test_the_memory_of_a_snapshot_grows_with_its_answer() -> None:
+    """The limit of the cache would not hold if long answers, or many sessions, counted as few."""
+
+    async def memory(length: int, count: int) -> int:
+        sessions = [Record("") for _ in range(count)]
+        stored = Stored(bytes(length), 0, 0)
+        more: dict[str, Any] = {"origin": "upstream", "fetch_s": 0}
+        return (await assemble(stored, lambda _: sessions, bool, None, **more)).own_bytes
+
+    small = await memory(100, 1)
+    assert await memory(10_100, 1) > small + 10_000
+    assert await memory(100, 101) >= small + 50_000
+
+
 async def test_the_number_of_small_snapshots_is_limited() -> None:
     """Each takes 2.4 kB beside its sessions, and a caller can have one for each language."""
     bench = Bench(max_bytes=100_000)
