@@ -10,9 +10,12 @@ import pytest
 
 from gateway.errors import SettingsError
 from gateway.store import redis as store
-from gateway.store.redis import Channel, client_for, try_out
+from gateway.store.commands import Command
+from gateway.store.redis import Channel, RedisCache, client_for, try_out
 from tests.fake_dns import FakeDNS
+from tests.store.redis_server import RedisServer
 
+LOOKUP = Command("lookup", "a", (b"", 1, 1, 1))
 SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
 
 
@@ -93,6 +96,37 @@ async def test_a_lookup_outlives_the_command_that_it_is_too_slow_for(dns: FakeDN
         await client.aclose()
 
     assert dns.queries["redis.test"] == 1
+
+
+async def test_an_entry_that_is_no_bytes_is_a_failure() -> None:
+    """Otherwise the code that reads entries would fail, and with it a request."""
+    async with peer(lambda commands: b"*3\r\n$1\r\n1\r\n:5\r\n:1\r\n") as url:
+        cache = RedisCache(url)
+        with pytest.raises(TypeError, match="int in the place of bytes"):
+            await cache.run([LOOKUP], lambda: None)
+        await cache.aclose()
+
+
+@pytest.mark.socket
+async def test_each_reply_restarts_the_timeout(server: RedisServer) -> None:
+    """A round trip with many commands takes longer than one with few."""
+    cache, replies = RedisCache(server.url), list[None]()
+    await cache.run([LOOKUP] * 3, lambda: replies.append(None))
+    await cache.aclose()
+
+    assert len(replies) == 3
+
+
+@pytest.mark.socket
+async def test_after_a_failover_new_connections_are_used(server: RedisServer) -> None:
+    """The address of Redis then leads to another server, but an old connection does not."""
+    cache = RedisCache(server.url)
+    ids = [await cache.client.client_id() for _ in range(2)]
+    await cache.reconnect()
+    ids.append(await cache.client.client_id())
+    await cache.aclose()
+
+    assert ids[0] == ids[1] != ids[2]
 
 
 @pytest.mark.parametrize("reply", [b"$x", b"*x", b":x", b":1", b"*1\r\n:1", b"junk"])
