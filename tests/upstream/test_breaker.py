@@ -67,10 +67,10 @@ def end_call(call: Call, outcome: BaseException | None = None) -> None:
     call.__exit__(None, outcome, None)
 
 
-def retry_after(breaker: Breaker) -> int | None:
-    """Return the Retry-After of a refused call."""
+def retry_after(breaker: Breaker, caller: str | None = None) -> int | None:
+    """Return the Retry-After of a refused call, by a new caller unless named."""
     with pytest.raises(UpstreamUnavailableError) as caught:
-        make_call(breaker)
+        make_call(breaker, caller=caller)
     assert not caught.value.call_was_made
     return caught.value.retry_after_s
 
@@ -107,6 +107,18 @@ def test_a_timeout_after_a_long_wait_in_the_queue_is_ignored(breaker: Breaker) -
         with pytest.raises(UpstreamTimeoutError), Call(breaker, str(next(NAMES))) as call:
             call.begin(had_time=False)
             raise UpstreamTimeoutError("Too late.")
+
+    assert breaker.state == "closed"
+
+
+def test_an_answer_after_a_long_wait_in_the_queue_counts(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """SuperOffice has answered, however little time it had."""
+    opened(breaker)
+    clock.advance(COOLDOWN_S)
+    with Call(breaker) as call:
+        call.begin(had_time=False)
 
     assert breaker.state == "closed"
 
@@ -156,7 +168,7 @@ def test_a_cancelled_call_is_ignored(breaker: Breaker, outcome: BaseException) -
 def test_a_call_that_did_not_reach_rest_is_ignored(breaker: Breaker) -> None:
     """A timeout before the call was made does not count."""
     for _ in range(FAILURES):
-        with pytest.raises(UpstreamTimeoutError), Call(breaker):
+        with pytest.raises(UpstreamTimeoutError), Call(breaker, str(next(NAMES))):
             raise UpstreamTimeoutError("Too late.")
 
     assert breaker.state == "closed"
@@ -257,6 +269,22 @@ def test_callers_take_turns_with_probes(breaker: Breaker, clock: FakeClock) -> N
     assert breaker.state == "closed"
 
 
+def test_after_a_second_probe_the_others_have_their_turn_again(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """A caller whose probes fail keeps out nobody whose probe failed earlier, either."""
+    opened(breaker)
+    for caller in ("ada", "bob", "ada"):
+        clock.advance(breaker._cooldowns * COOLDOWN_S)
+        make_call(breaker, DOWN, caller)
+    clock.advance(retry_after(breaker, "bob") or 0)
+    with pytest.raises(UpstreamUnavailableError):
+        make_call(breaker, caller="ada")
+    make_call(breaker, caller="bob")
+
+    assert breaker.state == "closed"
+
+
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_caller_whose_probe_failed_may_make_another_one(
     breaker: Breaker, clock: FakeClock, others: int
@@ -269,6 +297,7 @@ def test_a_caller_whose_probe_failed_may_make_another_one(
         wait_s = breaker._cooldowns * COOLDOWN_S
         for _ in range(others):
             retry_after(breaker)
+        assert retry_after(breaker, "ada") == (1 + others) * wait_s
         clock.advance((1 + others) * wait_s)
     make_call(breaker, caller="ada")
 
