@@ -99,6 +99,13 @@ async def test_gzip_may_arrive_byte_by_byte() -> None:
     assert await read(pieces(gzip.compress(TEXT), 1), "gzip") == TEXT
 
 
+async def test_a_body_may_be_a_little_longer_than_a_piece() -> None:
+    """When a piece is full, zlib may have read all input, and still have a byte to return."""
+    data = b"a" * (2**16 + 1)
+
+    assert await read(raw_deflate(data), "deflate") == data
+
+
 async def test_an_empty_body_is_returned() -> None:
     """An empty body is returned; the decoder judges its meaning."""
     assert await read(Chunks([])) == b""
