@@ -46,6 +46,14 @@ def test_sessions_are_added_removed_and_updated() -> None:
     assert not result.is_quiet
 
 
+@pytest.mark.parametrize("after", [[1, 2], [], [(1, "UserLast")]], ids=str)
+def test_one_change_is_not_quiet(after: list[Any]) -> None:
+    """A session more, a session less and another status are a change, each alone."""
+    sessions = [session(*one) if isinstance(one, tuple) else session(one) for one in after]
+
+    assert not changes([session(1)], sessions).is_quiet
+
+
 def test_equal_sessions_are_no_change() -> None:
     """Equal sessions in new records are no change."""
     result = changes([full_record()], [full_record()])
@@ -80,6 +88,21 @@ def test_the_order_of_an_objects_properties_is_no_change() -> None:
     other = {"Contact": {"Name": "A", "ContactId": 1}, "ChatSessionId": 1}
 
     assert changed_fields(one, other) == []
+
+
+def test_an_object_that_appears_is_a_change() -> None:
+    """An object in only one of the answers is a change."""
+    one, other = {"ChatSessionId": 1}, {"ChatSessionId": 1, "Contact": {"ContactId": 1}}
+
+    assert changed_fields(one, other) == changed_fields(other, one) == ["contact"]
+
+
+def test_objects_with_an_invalid_number_are_compared() -> None:
+    """An object that cannot be decoded is compared as text: a poll alone changes nothing."""
+    one, other = (session(1, Contact={"Name": name, "X": float("nan")}) for name in "AB")
+
+    assert changed_fields(one, one) == []
+    assert changed_fields(one, other) == ["contact"]
 
 
 @pytest.mark.parametrize("odd", [{"Rank": "odd"}, {"Rating": float("nan")}], ids=str)

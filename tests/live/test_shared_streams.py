@@ -88,17 +88,20 @@ async def test_a_slow_reader_gets_the_latest_item() -> None:
 
 
 async def test_a_failure_ends_the_stream_for_all_readers() -> None:
-    """All readers get the failure, and the next reader starts a new stream."""
+    """All readers get the failure; the next reader starts a new stream, though one is slow."""
     stream = Stream()
-    async with aclosing(stream.read()) as one, aclosing(stream.read()) as two:
+    async with aclosing(stream.read()) as one, aclosing(stream.read()) as slow:
         await anext(one)
-        await anext(two)
+        await anext(slow)
         stream.queues[0].put_nowait("failure")
-        for reader in (one, two):
-            with pytest.raises(OSError, match="failure"):
-                await anext(reader)
+        with pytest.raises(OSError, match="failure"):
+            await anext(one)
         async with aclosing(stream.read()) as again:
             assert await anext(again) == "stream 3"
+            stream.queues[2].put_nowait("news")
+            assert await anext(again) == "news"
+        with pytest.raises(OSError, match="failure"):
+            await anext(slow)
 
 
 async def test_each_key_has_its_own_stream() -> None:
