@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadUserInputError
+from gateway.schema.selecting import ordering
 from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, Order, order_of
 from tests.schema.selecting.desk import OSLO, Desk, Json, ids_of, ordered, records
 
@@ -199,6 +200,18 @@ def test_times_without_an_offset_are_in_the_known_zone() -> None:
     desk = records(*({"WhenIdle": time} for time in times), zone=OSLO)
 
     assert ids_of(ordered(order_of(by(("when_idle", ASC))), desk)) == [2, 1]
+
+
+@BOTH_WAYS
+def test_a_long_list_is_sorted_in_runs(monkeypatch: pytest.MonkeyPatch, way: Direction) -> None:
+    """A list that is longer than a run is in order as a whole."""
+    monkeypatch.setattr(ordering, "_RUN", 2)
+    desk = records(*({"TopicId": topic} for topic in (3, 1, 5, 4, 2)))
+    rising = [2, 5, 1, 4, 3]
+
+    ids = ids_of(ordered(order_of(by(("topic_id", way))), desk))
+
+    assert ids == (rising if way is ASC else rising[::-1])
 
 
 @given(st.lists(st.sampled_from([None, 1, 2, 3]), max_size=12), st.sampled_from([ASC, DESC]))

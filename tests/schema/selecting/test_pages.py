@@ -255,6 +255,13 @@ def test_a_cursor_can_point_to_a_session_without_the_sort_key() -> None:
     assert nodes(page(desk, BY_NAME, before=cursor)) == [1, 4]
 
 
+def test_a_cursor_can_have_an_empty_name() -> None:
+    """An empty name is not encrypted: there is nothing to hide."""
+    desk = records({"CustomerName": "Ada"}, {"CustomerName": ""})
+
+    assert nodes(page(desk, BY_NAME, after=cursor_of(2, BY_NAME, desk))) == [1]
+
+
 @pytest.mark.parametrize("way", list(Direction))
 @pytest.mark.parametrize("time", ["0001-01-02T00:00:00", "9999-12-31T23:59:59.9999999"])
 def test_a_cursor_can_have_any_time(way: Direction, time: str) -> None:

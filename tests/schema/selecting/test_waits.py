@@ -2,6 +2,7 @@
 
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from gateway.demo.sessions import session_record
 from gateway.demo.talk import BOT_HANDOVER
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.wire import Wire
+from gateway.errors import QueryTooComplexError
 from gateway.records.dates import AsOf
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.schema.entities.summary import (
@@ -24,6 +26,7 @@ from gateway.schema.entities.summary import (
     count_customers_away,
     summarise,
 )
+from gateway.schema.selecting import select
 from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
 from gateway.schema.selecting.select import Selecting
 from tests.demo.asking import NOON
@@ -196,17 +199,42 @@ def test_an_alarm_is_on_time_in_the_hour_that_occurs_twice(fold: int) -> None:
     assert due_ns == requested_ns + 60 * 10**9
 
 
+AS_OF = AsOf(int(datetime(2026, 11, 23, 12, 1, tzinfo=UTC).timestamp()) * 10**9)
+
+
+def selecting_from(texts: Sequence[str], most_work: int = 10**6) -> Selecting:
+    """Select from sessions in the queue that were requested at these times."""
+    sessions = decode(orjson.dumps([{"Status": "InQueue", "WhenRequested": t} for t in texts]))
+    for session in sessions:
+        session.as_of = AS_OF
+    return Selecting(snapshot_of(sessions, AS_OF), columns_of(sessions), most_work)
+
+
+def test_the_search_for_the_next_change_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some sessions that cross a bound without a change, an alarm may be too early."""
+    monkeypatch.setattr(select, "_MOST_CROSSINGS", 2)
+    selecting = selecting_from([f"2026-11-23T12:00:{second}Z" for second in (10, 20, 30, 40)])
+    never = ChatSessionFilter(wait_seconds=IntRange(min=60), assigned=True)
+
+    assert at_once(selecting.next_change(never, [])) == AS_OF.fetched_ns + 30 * 10**9
+
+
+def test_the_search_for_the_next_change_is_charged() -> None:
+    """It costs the parts of the filter and their bounds, for each session."""
+    late = ChatSessionFilter(wait_seconds=IntRange(min=60))
+    texts = ["2026-11-23T12:00:10Z"] * 5
+
+    assert at_once(selecting_from(texts, 10).next_change(late, []))
+    with pytest.raises(QueryTooComplexError):
+        at_once(selecting_from(texts, 9).next_change(late, []))
+
+
 def test_alarms_of_one_snapshot_share_the_times_of_its_sessions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """For each further filter, only the session that changes first is read."""
     texts = [f"2026-11-23T12:00:{second}Z" for second in range(10, 60)]
-    body = [{"Status": "InQueue", "WhenRequested": text} for text in texts]
-    as_of = AsOf(int(datetime(2026, 11, 23, 12, 1, tzinfo=UTC).timestamp()) * 10**9)
-    sessions = decode(orjson.dumps(body))
-    for session in sessions:
-        session.as_of = as_of
-    selecting = Selecting(snapshot_of(sessions, as_of), columns_of(sessions), 10**6)
+    selecting = selecting_from(texts)
     first, later = (ChatSessionFilter(wait_seconds=IntRange(min=least)) for least in (60, 90))
     at_once(selecting.next_change(first, []))
     read, recent = list[str](), AsOf.recent
@@ -217,7 +245,7 @@ def test_alarms_of_one_snapshot_share_the_times_of_its_sessions(
 
     monkeypatch.setattr(AsOf, "recent", recording)
 
-    assert at_once(selecting.next_change(later, [])) == as_of.fetched_ns + 40 * 10**9
+    assert at_once(selecting.next_change(later, [])) == AS_OF.fetched_ns + 40 * 10**9
     assert read == texts[:1]
 
 
