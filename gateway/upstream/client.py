@@ -144,13 +144,12 @@ class UpstreamClient:
     ) -> bytes:
         # A call that waits for a connection takes its time in the budget afterwards: if SuperOffice
         # stops answering, many wait, and must not begin at once when it answers again.
-        budget, has_time = self.budget, False
+        budget = self.budget
         if budget is not None and self.gate.may_have(share):
             longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
             await budget.take(share, longest_s=longest_s)
-            has_time = True
         async with self.gate.slot(share) as was_free:
-            if budget is not None and not (has_time and was_free):
+            if budget is not None and not was_free:
                 longest_s = _left_s(ends_at) - self._timeout_s / 2
                 await budget.take(share, longest_s=longest_s)
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
