@@ -201,6 +201,32 @@ async def test_a_connection_that_breaks_again_and_again_is_rarely_reported(
     assert waits[:9] == [2, 4, 8, 16, 32, 60, 60, 60, 1]
 
 
+@pytest.mark.parametrize(
+    ("error", "reports"), [(ConnectionError(), 1), (PermissionError(), 0)], ids=repr
+)
+async def test_a_redis_that_cannot_be_reached_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, reports: int
+) -> None:
+    """A missing right has been reported at the start, by name."""
+    monkeypatch.setattr(bus_module, "_SHORTEST_WAIT_S", 0)
+    attempts = 0
+
+    class Unreachable(Channel):
+        async def messages(self) -> AsyncGenerator[bytes | None, None]:
+            nonlocal attempts
+            attempts += 1
+            raise error
+            yield
+
+    bus = RecordingBus(Unreachable("redis://127.0.0.1", timeout_s=1))
+    with logged() as log:
+        listening = asyncio.create_task(bus.listen())
+        await until(lambda: attempts > 3)
+        listening.cancel()
+
+    assert len(log.events) == reports
+
+
 @pytest.mark.parametrize(("fault", "end"), [("kill", "start"), ("pause", "resume")])
 async def test_an_outage_is_detected_and_recovered_from(
     server: RedisServer, fault: str, end: str, monkeypatch: pytest.MonkeyPatch
