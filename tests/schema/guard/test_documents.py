@@ -259,6 +259,18 @@ async def test_strangers_texts_wait_for_their_syntax_trees(monkeypatch: pytest.M
     assert len(refused) == 9
 
 
+async def test_texts_of_known_callers_do_not_wait_for_those_of_strangers() -> None:
+    """A known caller's text is validated at once, however many others are in the queue."""
+    cache = new_document_cache()
+    accept("ada")
+    work_for("ada")
+
+    async with cache._gate.slot("a stranger"), cache._gate.slot("another one"):
+        document = await asyncio.wait_for(cache.validated("{ a }"), 10)
+
+    assert document.is_validated
+
+
 async def test_equal_texts_of_strangers_are_validated_once(validated: list[str]) -> None:
     """After a restart all callers are strangers, and they send the same few texts."""
     cache = new_document_cache()
