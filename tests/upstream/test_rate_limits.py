@@ -161,7 +161,7 @@ def test_rejected_credentials_are_remembered_for_five_seconds(
     clock.advance(5)
 
     call(limits, ADA)
-    assert not caught.value.call_was_made
+    assert (caught.value.extensions["upstreamStatus"], caught.value.call_was_made) == (401, False)
 
 
 @pytest.mark.parametrize(
