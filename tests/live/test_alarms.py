@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import UpstreamTimeoutError, UpstreamUnauthenticatedError
+from gateway.live.changes import Comparison
 from gateway.live.state import SECOND_NS, Alarm, LaterSessions, State
 from gateway.records.dates import AsOf
 from gateway.schema.selecting import columns as columns_module
@@ -56,6 +57,16 @@ def changes_of(screen: Screen) -> list[Any]:
         [(change["kind"], change["session"]["chatSessionId"]) for change in answer["changes"]]
         for answer in screen.answers[1:]
     ]
+
+
+def test_subscribers_share_the_sessions_of_a_second() -> None:
+    """Timers of one second fire at different moments of it."""
+    state = State(snapshot_of(records({}), AsOf(NOON_NS)), Comparison(()))
+
+    later = state.at(NOON_NS + 5 * SECOND_NS + 1)
+
+    assert state.at(NOON_NS + 6 * SECOND_NS - 1) is later
+    assert later.as_of.now_ns == NOON_NS + 5 * SECOND_NS
 
 
 async def test_the_clock_adds_a_session_and_removes_it(clock: Callable[..., Clock]) -> None:
