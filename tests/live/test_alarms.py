@@ -144,6 +144,7 @@ async def test_no_watcher_wakes_if_the_clock_changes_nothing(
             await desk.at(second)
 
     assert len(screen.answers) == len(other.answers) == 1
+    assert screen.errors == other.errors == []
     assert desk.wakes == 2
     assert desk.desk.calls == ["kari"]
 
