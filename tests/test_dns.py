@@ -12,6 +12,7 @@ import pytest
 from gateway import dns as module
 from gateway.dns import name_of
 from tests.fake_dns import FakeDNS
+from tests.waiting import settle
 
 THREE = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 
@@ -38,6 +39,26 @@ async def test_equal_lookups_are_one(dns: FakeDNS) -> None:
     found = await asyncio.gather(*(name.addresses() for _ in range(3)))
 
     assert [*found, await name.addresses()] == [THREE[:1]] * 4
+    assert dns.queries["crm.test"] == 1
+
+
+async def test_a_first_lookup_outlives_those_who_give_up(
+    dns: FakeDNS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others get its answer, however late it is."""
+    monkeypatch.setattr(module, "_LONGEST_S", 0)
+    dns.answers["crm.test"] = []
+    name = name_of("crm.test", 0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await name.addresses()
+    waiting = asyncio.create_task(name.addresses())
+    await settle()
+
+    dns.answers["crm.test"] = THREE
+    dns.answer()
+
+    assert await waiting == THREE
     assert dns.queries["crm.test"] == 1
 
 
