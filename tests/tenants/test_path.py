@@ -67,6 +67,7 @@ def test_two_names_are_refused(path: str, names: Names) -> None:
         ("/graphql/nonsense", []),
         ("/graphql/Cust1/", []),
         ("/graphql/Cust1.example.com", []),
+        ("/graphql/Cust1.example.com", [b"Cust1"]),
         ("/graphql/Cust3", []),
         ("/graphql", [b"Cust3"]),
         ("/graphql", [b""]),
