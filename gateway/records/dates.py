@@ -42,9 +42,9 @@ class AsOf:
         """The time to which computed seconds are counted."""
         return self.fetched_ns + self.passed_ns
 
-    def instant(self, text: str | None) -> int | None:
-        """Convert a checked date to an instant; None without a date or a known zone."""
-        if text is None or (self.zone is None and not has_zone(text)):
+    def instant(self, text: str) -> int | None:
+        """Convert a checked date to an instant; None without a known zone."""
+        if self.zone is None and not has_zone(text):
             return None
         return nanoseconds(text, self.zone or UTC)
 
