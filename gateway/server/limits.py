@@ -85,7 +85,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
                 transport.abort()
                 return
             waiting.transport.close()
-        self.start_head_timer()
+        self.start_head_timer(_HEAD_TIMEOUT_S)
 
     @property
     def is_between_requests(self) -> bool:
@@ -117,8 +117,8 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             error = UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
             self._refuse(error_response(error))
         has_timer = self.timeout_keep_alive_task or self._head_timer
-        if not has_timer and self.has_no_request():
-            self.start_head_timer()  # a request was answered, and line ends came after it
+        if not has_timer and self.has_no_request():  # line ends came after a request
+            self.start_head_timer(_HEAD_TIMEOUT_S)
 
     def _parse(self, piece: bytes) -> None:
         """Parse a piece; its bytes count if the request makes no progress."""
@@ -274,7 +274,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         self.incomplete.hold(0)
         super().connection_lost(exc)
 
-    def start_head_timer(self, delay_s: float = _HEAD_TIMEOUT_S) -> None:
+    def start_head_timer(self, delay_s: float) -> None:
         """Close unless the head of a request, or the rest of one, comes in time."""
         self._head_timer = self.loop.call_later(delay_s, self._close)
 

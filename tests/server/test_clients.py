@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
-from gateway.server import limits, slow_readers
+from gateway.server import limits, one_write, slow_readers
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer
 from gateway.web import response_cache
@@ -100,6 +100,7 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", TIMEOUT_S)
     monkeypatch.setattr(slow_readers, "_READER_TIMEOUT_S", TIMEOUT_S)
     monkeypatch.setattr(body, "_TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr(one_write, "_REST_S", TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
