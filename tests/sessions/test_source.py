@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ from gateway.store.shared_rate import SharedRate
 from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.budget import Budget
 from tests.clock import FakeClock
-from tests.waiting import settle
+from tests.waiting import PATIENCE_S, settle
 
 KARI = Caller(((b"authorization", b"Basic kari"),))
 JONAS = Caller(((b"authorization", b"Basic jonas"),))
@@ -423,25 +424,21 @@ async def test_a_request_that_joins_a_poll_does_not_wait_behind_polls() -> None:
 async def test_a_large_answer_is_decoded_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Other tasks run between the parts, and `complete` gets all sessions at the end."""
+    """Other tasks run meanwhile, and `complete` gets all sessions at the end."""
     monkeypatch.setattr(reading, "_LARGEST_ON_THE_LOOP", 100)
     monkeypatch.setattr(reading, "_PART_BYTES", 100)
     sessions = [{"ChatSessionId": n, "TopicId": 4, "Status": "InQueue"} for n in range(99)]
     body = json.dumps(sessions, separators=(",", ":")).encode()
-    turns = [0]
-    decoded: list[tuple[int, int]] = []
+    loop, decoded = asyncio.get_running_loop(), list[int]()
 
     def decode_part(part: bytes) -> Sequence[Any]:
+        has_run = threading.Event()
+        loop.call_soon_threadsafe(has_run.set)
+        assert has_run.wait(PATIENCE_S)
         part_sessions = chat_decoder.decode(part)
-        decoded.append((len(part_sessions), turns[0]))
+        decoded.append(len(part_sessions))
         return part_sessions
 
-    async def count() -> None:
-        while True:
-            turns[0] += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
     completed: list[int] = []
     snapshot = await assemble(
         Stored(body, 0, 0),
@@ -451,10 +448,9 @@ async def test_a_large_answer_is_decoded_in_parts(
         origin="upstream",
         fetch_s=0,
     )
-    counting.cancel()
 
     assert [session.chat_session_id for session in snapshot.sessions] == [*range(99)]
-    assert len({turn for _, turn in decoded}) == len(decoded) == 50
+    assert decoded == [2] * 49 + [1]
     assert completed == [99]
 
 
