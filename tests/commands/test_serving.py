@@ -60,9 +60,10 @@ class Command:
 
     def waits_for(self, pattern: str) -> str:
         """Read until a line matches; return the match's first group, or the whole match."""
+        ends_at = time.monotonic() + PATIENCE_S
         while True:
             try:
-                line = self._lines.get(timeout=PATIENCE_S)
+                line = self._lines.get(timeout=max(0, ends_at - time.monotonic()))
             except queue.Empty:  # pragma: no cover - only when the command is broken
                 pytest.fail(f"no {pattern!r} in: {''.join(self.printed)}")
             self.printed.append(line)

@@ -1,11 +1,11 @@
 """The manual's configurations of nginx, HAProxy and Caddy, in front of a gateway."""
 
+import asyncio
 import contextlib
 import gzip
 import json
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from gateway import Settings
@@ -100,11 +100,11 @@ class Site:
         version, status, url, encoding = done.stderr.decode().split(" ")
         return Answer(version, status, url.removeprefix(self.origin), encoding, done.stdout)
 
-    def socket(self, prefix: str, origin: str = "") -> ClientConnection:
-        """Open a WebSocket, with this origin or that of the site."""
+    def socket(self, prefix: str, origin: str = "") -> connect:
+        """Return a WebSocket, with this origin or that of the site."""
         return connect(
             f"wss://{SITE}:{self._port}{prefix}/graphql",
-            sock=socket.create_connection(("127.0.0.1", self._port)),
+            host="127.0.0.1",
             ssl=ssl.create_default_context(cafile=self._certificate),
             subprotocols=[Subprotocol("graphql-transport-ws")],
             origin=Origin(origin or self.origin),
@@ -196,20 +196,20 @@ def test_events_are_not_buffered(site: Site, prefix: str) -> None:
     assert is_open
 
 
-def total_on(opened: ClientConnection) -> int:
+async def total_on(opened: ClientConnection) -> int:
     """Authenticate on a WebSocket, and return the total in a subscription's first event."""
-    opened.send(json.dumps({"type": "connection_init", "payload": KARI}))
-    assert json.loads(opened.recv(10))["type"] == "connection_ack"
-    opened.send(json.dumps({"id": "1", "type": "subscribe", "payload": SUBSCRIPTION}))
-    payload = json.loads(opened.recv(10))["payload"]
+    await opened.send(json.dumps({"type": "connection_init", "payload": KARI}))
+    assert json.loads(await opened.recv())["type"] == "connection_ack"
+    await opened.send(json.dumps({"id": "1", "type": "subscribe", "payload": SUBSCRIPTION}))
+    payload = json.loads(await opened.recv())["payload"]
     return int(payload["data"]["chatSessionSummary"]["total"])
 
 
 @pytest.mark.parametrize("prefix", ["", "/chat"])
-def test_a_socket_of_the_gateways_own_page_passes(site: Site, prefix: str) -> None:
+async def test_a_socket_of_the_gateways_own_page_passes(site: Site, prefix: str) -> None:
     """The origin of the page is the address of the proxy."""
-    with site.socket(prefix) as opened:
-        assert total_on(opened) == 12
+    async with asyncio.timeout(10), site.socket(prefix) as opened:
+        assert await total_on(opened) == 12
 
 
 def test_the_log_has_the_address_of_the_client(
@@ -223,12 +223,12 @@ def test_the_log_has_the_address_of_the_client(
     assert (line["client"], line["status"]) == (CLIENT, 200)
 
 
-def test_a_refused_handshake_is_logged_with_its_reason(
+async def test_a_refused_handshake_is_logged_with_its_reason(
     site: Site, gateway_process: tuple[Command, str]
 ) -> None:
     """For a page of another site, a warning names the settings that would allow it."""
     with pytest.raises(InvalidStatus) as refused:
-        site.socket("", "https://other.example")
+        await site.socket("", "https://other.example")
 
     command = gateway_process[0]
     warning = json.loads(command.waits_for(r'^.*"warning".*$'))
@@ -239,16 +239,14 @@ def test_a_refused_handshake_is_logged_with_its_reason(
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
-def test_a_trusted_proxy_need_not_pass_on_the_host(
+async def test_a_trusted_proxy_need_not_pass_on_the_host(
     folder: Path, gateway_process: tuple[Command, str]
 ) -> None:
     """With `proxy_pass` alone, nginx sends the name of its upstream as `Host`."""
     changes = {"  proxy_set_header Host $client_host;\n": ""}
-    with (
-        sites(folder, gateway_process[1], {"nginx": changes}) as started,
-        started["nginx"].socket("") as opened,
-    ):
-        assert total_on(opened) == 12
+    with sites(folder, gateway_process[1], {"nginx": changes}) as started:
+        async with asyncio.timeout(10), started["nginx"].socket("") as opened:
+            assert await total_on(opened) == 12
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
