@@ -22,9 +22,9 @@ class Gate:
     queue is full, the share with the most places loses its newest. An eighth of the slots is for
     shares that hold none, so that these need not wait until a slow call ends.
 
-    All unauthenticated clients have one share, `STRANGERS`. In it, the network that holds the
-    fewest slots is next, and the one with the most places loses one. The newest of its calls goes
-    first, and the oldest loses its place, so that a flood does not keep a newcomer waiting.
+    All unauthenticated clients have one share, `STRANGERS`. In it, networks share in the same way.
+    The newest call of a network goes first, and the oldest loses its place, so that a flood does
+    not keep a newcomer waiting.
     """
 
     def __init__(self, *, slots: int, queue: int, refusal: str = _REFUSAL) -> None:
@@ -35,8 +35,8 @@ class Gate:
         self._held: Counter[str | tuple[str, str]] = Counter()
         """The slots of each share, and of each network in a share."""
 
-        self._queues: dict[str, dict[_Turn, str]] = {}
-        """The networks of waiting calls, the oldest first, by share."""
+        self._queues: dict[str, dict[str, dict[_Turn, None]]] = {}
+        """The waiting calls, the oldest first, by share and network."""
 
         self.busy = 0
         self.waiting = 0
@@ -53,7 +53,7 @@ class Gate:
         Raises:
             UpstreamUnavailableError: the queue is full.
         """
-        network = NETWORK.get()
+        network = NETWORK.get() if share == STRANGERS else ""
         # A slot that is free while calls wait is reserved, and not for them: none is overtaken.
         if is_free := self.may_have(share):
             self._count(share, network, 1)
@@ -79,49 +79,43 @@ class Gate:
         if self.waiting >= self._max_waiting:
             self._make_room(share, network)
         turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(share, {})[turn] = network
+        self._queues.setdefault(share, {}).setdefault(network, {})[turn] = None
         self.waiting += 1
         try:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._leave(share, turn)
+                self._leave(share, network, turn)
             elif turn.exception() is None:  # it holds a slot already
                 self._give_back(share, network)
             raise
 
-    def _make_room(self, share: str, network: str) -> None:
-        longest = max(self._queues, key=lambda name: len(self._queues[name]), default=share)
+    def _make_room(self, share: str, newest: str) -> None:
+        waiting = {name: sum(map(len, queues.values())) for name, queues in self._queues.items()}
+        longest = max(waiting, key=waiting.__getitem__, default=share)
         error = UpstreamUnavailableError(self._refusal, retry_after_s=1, call_was_made=False)
-        mine, most = (len(self._queues.get(name, ())) for name in (share, longest))
+        mine, most = (waiting.get(name, 0) for name in (share, longest))
         replaces_own = mine and share == longest == STRANGERS
         if most <= mine + 1 and not replaces_own:  # the shares would only change places
             raise error
-        turn = self._last(longest, network)
-        self._leave(longest, turn)
+        queues = self._queues[longest]
+        network = max(queues, key=lambda name: len(queues[name]) + (name == newest))
+        calls = queues[network]
+        turn = next(iter(calls) if longest == STRANGERS else reversed(calls))
+        self._leave(longest, network, turn)
         if not turn.done():  # not cancelled
             turn.set_exception(error)
 
-    def _next(self, share: str) -> _Turn:
-        queue = self._queues[share]
-        if share != STRANGERS:
-            return next(iter(queue))
-        return min(reversed(queue), key=lambda turn: self._held[share, queue[turn]])
-
-    def _last(self, share: str, newest: str) -> _Turn:
-        queue = self._queues[share]
-        if share != STRANGERS:
-            return next(reversed(queue))
-        places = Counter([*queue.values(), newest])
-        return max(queue, key=lambda turn: places[queue[turn]])
-
-    def _leave(self, share: str, turn: _Turn) -> None:
-        # Its queue moves behind the others: among equals they take turns.
-        queue = self._queues.get(share, {})
-        if turn in queue:
-            del queue[turn], self._queues[share]
-            if queue:
-                self._queues[share] = queue
+    def _leave(self, share: str, network: str, turn: _Turn) -> None:
+        # Its queues move behind the others: among equals they take turns.
+        queues = self._queues.get(share, {})
+        calls = queues.get(network, {})
+        if turn in calls:
+            del calls[turn], queues[network], self._queues[share]
+            if calls:
+                queues[network] = calls
+            if queues:
+                self._queues[share] = queues
             self.waiting -= 1
 
     def _hand_on(self) -> None:
@@ -130,9 +124,11 @@ class Gate:
             share = min(self._queues, key=self._held.__getitem__)
             if not self.may_have(share):
                 return
-            turn = self._next(share)
-            network = self._queues[share][turn]
-            self._leave(share, turn)
+            queues = self._queues[share]
+            network = min(queues, key=lambda name: self._held[share, name])
+            calls = queues[network]
+            turn = next(reversed(calls) if share == STRANGERS else iter(calls))
+            self._leave(share, network, turn)
             if not turn.done():  # not cancelled
                 self._count(share, network, 1)
                 turn.set_result(None)

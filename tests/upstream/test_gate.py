@@ -255,9 +255,26 @@ async def test_networks_of_unauthenticated_callers_take_turns() -> None:
         await settle()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert order == ["a4", "b2", "a3", "b1"]
+    assert order == ["b2", "a4", "b1", "a3"]
     assert [isinstance(one, UpstreamUnavailableError) for one in ended] == [1, 1, 0, 0, 0, 0]
     assert not gate._held
+
+
+async def test_networks_that_hold_no_slot_take_turns() -> None:
+    """A network with many new calls is next only once, even if there is a single slot."""
+    gate, order = Gate(slots=1, queue=4), []
+
+    async def visit(name: str) -> None:
+        NETWORK.set(name[0])
+        async with gate.slot(STRANGERS):
+            order.append(name)
+
+    async with gate.slot("known"):
+        tasks = [asyncio.create_task(visit(name)) for name in ("a1", "b1", "a2", "a3")]
+        await settle()
+    await asyncio.gather(*tasks)
+
+    assert order == ["a3", "b1", "a2", "a1"]
 
 
 async def test_a_refused_call_that_is_cancelled_at_once_gives_back_no_slot() -> None:
