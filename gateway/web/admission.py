@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from gateway.caller import STRANGERS
@@ -110,8 +111,8 @@ class Admission(_Limit):
 
     All unauthenticated clients are one caller. For a request past their share, the oldest of theirs
     that does not wait for SuperOffice is ended, first those without a login: otherwise a few slow
-    ones would keep new callers out. If all wait, the network with the most loses its oldest, unless
-    the new request is from there.
+    ones would keep new callers out. It ends none with a login of a network with fewer requests. If
+    all others wait, the network with the most loses its oldest, unless the new one is from there.
     """
 
     has_tenants: bool = False
@@ -164,11 +165,15 @@ class Admission(_Limit):
         """Return the request that is ended for one with these shares, if there is any."""
         if STRANGERS not in shares:
             return None
-        if self.running:
-            return min(self.running, key=lambda request: request.has_login)
+        mine = self.of_shares[shares[-1]]
         longest = max(self.waiting.values(), key=len, default={})
         is_fair = len(longest) > len(self.waiting.get(shares[-1], {})) + 1
-        return next(iter(longest)) if is_fair else None
+        found = chain(
+            (one for one in self.running if not one.has_login),
+            (one for one in self.running if self.of_shares[one.shares[-1]] >= mine),
+            longest if is_fair else (),
+        )
+        return next(found, None)
 
     def check(self, shares: tuple[str, ...]) -> None:
         """Refuse the next request with these shares, if it is past the limit.

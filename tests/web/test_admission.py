@@ -249,6 +249,28 @@ def test_requests_that_wait_make_room_for_those_of_other_networks() -> None:
     assert (admission.in_progress, admission.running, admission.waiting) == (0, {}, {})
 
 
+def test_a_network_with_many_requests_ends_none_with_a_login_of_another() -> None:
+    """A new query takes a while to validate before SuperOffice is called."""
+    admission, ended = Admission(8), list[str]()
+    with ExitStack() as stack:
+
+        def admit(name: str) -> Admitted:
+            admitted = admission.admit(
+                (STRANGERS, name[0]), lambda _: ended.append(name), has_login=name != "b1"
+            )
+            return stack.enter_context(admitted)
+
+        for name in ("a1", "a2", "a3"):
+            admit(name).set_progress("waiting")
+        admit("b1")
+        admit("b2")
+        assert ended == ["b1"]
+        assert admission.refuses_next((STRANGERS, "a"))
+
+        admit("b3")
+        assert ended == ["b1", "b2"]
+
+
 def test_a_request_that_was_answered_is_not_ended() -> None:
     """Nor is one whose credentials SuperOffice has just accepted."""
     admission, ended = Admission(2), list[str]()
