@@ -1,9 +1,10 @@
 """Limits on open WebSockets and streams: in total, for unauthenticated clients, and per caller.
 
 A *stranger* is an unauthenticated client: SuperOffice has not accepted its credentials on that
-socket yet. All strangers share a tenth of the places. When a place is needed, the oldest socket
-without credentials is closed first, otherwise the oldest of the network with the most: legitimate
-clients get in beside any number of others.
+socket yet. All strangers share a tenth of the places. When a place is needed, sockets without
+credentials are closed first, down to an eighth of the strangers': between its handshake and its
+credentials, a client's socket is one of them. The network with the most of these, or else of the
+others, loses its oldest: legitimate clients get in beside any number of others.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from gateway.schema.engine import Operation
 from gateway.schema.guard.documents import Document
 
 _STRANGERS_PART = 10
+_NEW_PART = 8
 _LONGEST_TEXTS = 100_000
 
 
@@ -26,7 +28,7 @@ class Place:
     strangers: dict["Place", Callable[[], object]]
     network: str
     has_login: bool = False
-    """Whether its credentials are being checked: sockets without any are evicted before it."""
+    """Whether it has sent credentials, which SuperOffice has not accepted yet."""
 
     def accept(self) -> None:
         """Exempt it from eviction."""
@@ -70,12 +72,11 @@ class OpenSockets:
             self.open -= 1
 
     def _evict(self) -> bool:
-        places = Counter(place.network for place in self.strangers)
-        place = min(
-            self.strangers,
-            key=lambda place: (place.has_login, -places[place.network]),
-            default=None,
-        )
+        new = [place for place in self.strangers if not place.has_login]
+        others = [place for place in self.strangers if place.has_login]
+        those = new if len(new) * _NEW_PART > len(self.strangers) else others
+        places = Counter([place.network for place in those])
+        place = max(those, key=lambda place: places[place.network], default=None)
         if place is None:
             return False
         self.strangers.pop(place)()

@@ -82,6 +82,29 @@ def test_the_network_with_the_most_unauthenticated_sockets_loses_its_oldest() ->
     assert room.evicted == ["a"]
 
 
+def test_wrong_credentials_close_no_socket_that_is_about_to_send_its_own() -> None:
+    """After the handshake, those of a client come a round trip later."""
+    room = Room(most=160)
+    for number in range(15):
+        room.open(f"wrong {number}", "there").has_login = True
+    room.open("kari", "here")
+    for number in range(15, 19):
+        room.open(f"wrong {number}", "there").has_login = True
+
+    assert room.evicted == ["wrong 0", "wrong 1", "wrong 2", "wrong 3"]
+
+
+def test_sockets_with_and_without_credentials_are_counted_separately() -> None:
+    """A network where many log in loses none of its new sockets to others without credentials."""
+    room = Room(most=60)
+    for name in ("a", "b", "c"):
+        room.open(name, "here").has_login = True
+    for name, network in ("x", "there"), ("kari", "here"), ("y", "elsewhere"), ("z", "another"):
+        room.open(name, network)
+
+    assert room.evicted == ["x"]
+
+
 def test_an_unauthenticated_socket_makes_room_for_a_caller() -> None:
     """Authenticated callers can use all places: an unauthenticated socket is evicted."""
     room = Room(most=10)
