@@ -40,7 +40,7 @@ from gateway.web.read.request import OperationOrError, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers
 from gateway.web.respond.errors import headers_and_status, refuse
 
-_STRANGERS_STEPS = 2_000
+_STRANGERS_STEPS = 4_000
 """The work of an unauthenticated client's request: a few of them begin in one iteration."""
 
 _METHODS = "GET, POST"
