@@ -252,11 +252,8 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         waiting = [cycle for cycle, _ in self.pipeline]
         if not (waiting or self.is_between_requests) and self.cycle.more_body:
             waiting = [self.cycle]
-        size = (
-            self._head_bytes
-            + _HEADER_COST_BYTES * self._new_headers
-            + sum(map(_memory_of, waiting))
-        )
+        size = self._head_bytes + _HEADER_COST_BYTES * self._new_headers
+        size += sum(map(_memory_of, waiting))
         if waiting and size > SMALL_BYTES and self.edge is not None:
             self.edge.door.enter(cast("Scope", waiting[0].scope))
         return self.incomplete.hold(size, self.share)
