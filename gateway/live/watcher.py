@@ -14,7 +14,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.caller import Caller
+from gateway.caller import NETWORK, Caller
 from gateway.errors import UpstreamError, UpstreamRejectionError
 from gateway.live.changes import Comparison
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
@@ -36,6 +36,9 @@ class Watcher:
     key: str
     pace: Pace
     compare: Comparison
+    network: str = field(default_factory=NETWORK.get)
+    """That of the first subscriber."""
+
     task: asyncio.Task[None] = field(init=False)
     subscribers: int = 0
     failure: Exception | None = None
@@ -113,6 +116,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Poll until cancelled, or until SuperOffice rejects the caller."""
+        NETWORK.set(self.network)
         try:
             while True:
                 wait_s = await self._poll()

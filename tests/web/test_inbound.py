@@ -15,12 +15,13 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
-from gateway.caller import Caller, CallerPolicy
+from gateway.caller import NETWORK, Caller, CallerPolicy
 from gateway.errors import BadRequestError, RequestError, UnauthenticatedError
 from gateway.schema.context import Access
 from gateway.server.protocol import GatewayProtocol
 from gateway.tenants.path import TenantSources
 from gateway.web.inbound import Door, RequestHead, check_tenant, inbound_of, sent_id_of, trace_of
+from gateway.web.read.accept import EVENT_STREAM, JSON
 from tests.support import CREDENTIALS, RestSide, gateway_over, served
 from tests.tenants.test_online import ONE, Online
 
@@ -210,6 +211,24 @@ async def test_the_network_is_that_of_the_client_before_trusted_proxies(
         inbound = gateway.app.state.edge.door.enter(scope)
 
     assert inbound.network == network
+
+
+@pytest.mark.parametrize("query", [QUERY, f"subscription {QUERY}"])
+async def test_a_rest_call_is_made_for_the_clients_network(query: str) -> None:
+    """A subscription's too, though a task of its own polls: networks take turns with both."""
+    networks = []
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        networks.append(NETWORK.get())
+        return httpx.Response(401)
+
+    async with gateway_over(RestSide(answer=refuse)) as gateway:
+        transport = httpx.ASGITransport(gateway.app, client=("192.0.2.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+            headers = {**CREDENTIALS, "Accept": f"{JSON}, {EVENT_STREAM}"}
+            await http.post("/graphql", json={"query": query}, headers=headers)
+
+    assert networks == ["192.0.2.1"]
 
 
 async def test_the_gateway_works_below_a_path_prefix(rest: RestSide) -> None:
