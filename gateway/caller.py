@@ -176,14 +176,14 @@ def _checked(authorization: Sequence[bytes]) -> bytes:
 
 @lru_cache(_MOST_NETWORKS)
 def network_of(address: str) -> str:
-    """Return the network of a client's address: of IPv6 the first half, which one site has whole.
+    """Return the network of a client's address: of IPv6 the first 56 bits, as a home may have all.
 
-    Source: RFC 4291, section 2.5.4.
+    Source: RFC 6177, section 2.
     """
     with suppress(ValueError):
         whole = ip_address(address)
         if whole.version == 6 and whole.ipv4_mapped is None:
-            return whole.packed[:8].hex()
+            return whole.packed[:7].hex()
     return address
 
 

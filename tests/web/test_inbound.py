@@ -198,7 +198,7 @@ async def test_the_door_reads_the_caller(rest: RestSide) -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "network"), [("192.0.2.1", "192.0.2.1"), ("127.0.0.1", "20010db800010002"), ("", "")]
+    ("client", "network"), [("192.0.2.1", "192.0.2.1"), ("127.0.0.1", "20010db8000100"), ("", "")]
 )
 async def test_the_network_is_that_of_the_client_before_trusted_proxies(
     rest: RestSide, client: str, network: str
