@@ -22,7 +22,6 @@ from gateway.errors import (
     RequestTimeoutError,
     UpstreamUnavailableError,
 )
-from gateway.executor.turns import Turns, is_known
 from gateway.observe.metrics import CANCELLED
 from gateway.observe.operations import BATCH
 from gateway.schema.context import Access, ignore
@@ -39,9 +38,6 @@ from gateway.web.read.cross_site import refuse_cross_site
 from gateway.web.read.request import OperationOrError, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers
 from gateway.web.respond.errors import headers_and_status, refuse
-
-_STRANGERS_STEPS = 4_000
-"""The work of an unauthenticated client's request: a few of them begin in one iteration."""
 
 _METHODS = "GET, POST"
 _JSONS = (JSON, GRAPHQL_JSON)
@@ -133,8 +129,6 @@ class _Exchange:
         admitted = admit()  # not before: a body may take ten seconds to come
         self._context.set_progress = admitted.set_progress
         try:
-            if not is_known():
-                await Turns().spend(_STRANGERS_STEPS)
             return await self._answer(read)
         finally:
             self._context.set_progress = ignore

@@ -1,7 +1,6 @@
 """Load shedding: requests past the limit get 503, admitted requests are answered."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -17,7 +16,7 @@ from gateway.web.admission import Admission, Admitted, ConnectionLimit
 from tests.clock import FakeClock
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
-from tests.waiting import counted_turns, until
+from tests.waiting import until
 
 QUERY = "{ chatSessions { chatSessionId } }"
 NONE: Any = {"data": {"chatSessions": []}}
@@ -304,26 +303,6 @@ async def test_a_flood_of_wrong_logins_keeps_no_newcomer_of_another_network_out(
 
         assert (await newcomer).json() == NONE
         await asyncio.gather(*flood)
-
-
-async def test_few_requests_of_strangers_begin_at_once(
-    rest: RestSide, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A flood of them, each too short to be done in parts, would delay others by its whole work."""
-    begun, execute = Counter[int](), Engine.execute
-    async with gateway_over(rest) as gateway:
-        with counted_turns() as turns:
-
-            async def counted(*args: Any) -> Any:
-                begun[turns()] += 1
-                return await execute(*args)
-
-            monkeypatch.setattr(Engine, "execute", counted)
-            users = [{"Authorization": f"Bearer stranger{number}"} for number in range(50)]
-            await asyncio.gather(*(gateway.post(QUERY, headers=user) for user in users))
-
-    assert begun.total() == 50
-    assert max(begun.values()) <= 8
 
 
 async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> None:
