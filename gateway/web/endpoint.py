@@ -227,6 +227,7 @@ class _Exchange:
         with ExitStack() as slots:
             place = slots.enter_context(sockets.count(inbound.end_stream, inbound.network))
             if isinstance(context.access, Access):
+                place.has_login = True
                 slots.enter_context(sockets.count_for(context.access.owner))
                 if operation:
                     slots.enter_context(sockets.count_operation(context.access.owner, operation))

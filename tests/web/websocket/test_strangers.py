@@ -1,6 +1,8 @@
 """WebSockets of unauthenticated clients, whose credentials SuperOffice has not accepted yet."""
 
 import asyncio
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import httpx
@@ -8,8 +10,10 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.caller import headers_from_payload
+from gateway.web.read.accept import EVENT_STREAM
 from gateway.web.websocket import login
 from tests.support import CREDENTIALS, RestSide, gateway_over
+from tests.waiting import until
 from tests.web.asking import Socket, connected, connected_to
 
 QUERY = {"query": "{ chatSessions { chatSessionId } }"}
@@ -35,6 +39,23 @@ async def hang(request: httpx.Request) -> httpx.Response:
     """Never answer."""
     await asyncio.sleep(60)
     raise AssertionError  # pragma: no cover
+
+
+async def test_no_stream_with_credentials_is_closed_for_sockets_without() -> None:
+    """As a socket, it needs a place until SuperOffice has answered."""
+    closed = list[int]()
+    headers = {**CREDENTIALS, "Accept": EVENT_STREAM}
+    query = f"subscription {QUERY['query']}"
+    async with gateway_over(RestSide(answer=hang), max_sockets=20) as gateway:
+        stream = asyncio.create_task(gateway.post(query, headers=headers))
+        await until(lambda: strangers(gateway.app) == 1)
+        with ExitStack() as stack:
+            for number in range(3):
+                evict = partial(closed.append, number)
+                stack.enter_context(gateway.app.state.graphql.sockets.count(evict, "another"))
+        stream.cancel()
+
+    assert closed == [0, 1]
 
 
 UNACCEPTED: dict[str, tuple[Any, dict[str, str], int]] = {
