@@ -35,6 +35,7 @@ if missing := [
     raise ImportError(f"aiohttp has changed: {', '.join(missing)}")
 
 _CONNECTION_S = 60
+_PROBES_S = 1
 _READ_AHEAD = 2**18
 _LONGEST_HEADER = 64 * 2**10  # as much as clients may send; proxies write long challenges
 _MOST_HEADERS = 1_000
@@ -53,6 +54,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, settings: Settings, route: Route | None = None) -> None:
         self._settings = settings
+        self.silence_s = settings.upstream_timeout / 2  # a retry has as long
         self.route = route or Route(settings)
         self._resolver = _Resolver()
         self.fresh_since_s = float("-inf")  # no connection from before it is used again
@@ -179,7 +181,9 @@ class _Protocol(ResponseHandler):
     """Closes old connections, and passes protocol errors within a body on to its reader.
 
     A host may live on after its name has moved: a connection gets no new request after a minute. A
-    restart breaks all connections: once one has broken, the retry uses a new one.
+    restart breaks all connections: once one has broken, the retry uses a new one. A host that dies,
+    or a firewall that forgets a connection, breaks none: the system does, once nothing is
+    acknowledged, neither a request nor the probes of a connection that waits (RFC 5482).
 
     aiohttp drops the error about an invalid chunk that comes after the head: the reader would wait
     until its deadline. There is no public hook for this; a test on sockets covers it.
@@ -188,6 +192,17 @@ class _Protocol(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: PooledTransport) -> None:
         super().__init__(loop)
         self._clock, self._made_s, self._pool = loop.time, loop.time(), pool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have the system break the connection when its host is silent."""
+        super().connection_made(transport)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
+            sock, silence_ms = transport.get_extra_info("socket"), int(self._pool.silence_s * 1000)
+            with suppress(OSError):  # some sandboxes know the names only
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBES_S)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBES_S)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
 
     def is_connected(self) -> bool:
         """Whether the pool can use it, once it is idle."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import socket
 import ssl
@@ -18,6 +19,8 @@ from tests.support import CREDENTIALS, SESSION, Gateway, loaded, running
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 DATA = {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}
 BODY = json.dumps([SESSION]).encode()
+
+_SO_ATTACH_FILTER = 26  # of Linux; Python has no name for it
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Play = bytes | Behaviour
@@ -69,6 +72,20 @@ def stalls(data: bytes = b"") -> Behaviour:
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await reader.read()
+
+    return play
+
+
+def dies(data: bytes = b"") -> Behaviour:
+    """Send bytes, and then acknowledge nothing: packets vanish, as of a host that is gone."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)  # the request is acknowledged
+        writer.write(data)
+        drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # "return 0"
+        program = struct.pack("HP", 1, ctypes.addressof(drop_all))
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        await asyncio.Event().wait()
 
     return play
 

@@ -15,7 +15,7 @@ from gateway.upstream import failures, transport
 from gateway.upstream.client import UpstreamClient
 from tests.fake_dns import FakeDNS
 from tests.ports import free_port
-from tests.upstream.faulty import answer, closes, faulty_rest
+from tests.upstream.faulty import answer, closes, dies, faulty_rest
 from tests.upstream.test_client import CALLER
 
 ONE = Settings(upstream_url="http://127.0.0.1", upstream_connections=1)
@@ -124,6 +124,21 @@ async def test_after_a_break_a_retry_has_a_new_connection() -> None:
         for connections in (3, 4):
             await (await pool.handle_async_request(request)).aread()
             assert rest.connections == connections
+
+
+@pytest.mark.parametrize("last", [b"", answer(b"[]")])
+async def test_a_connection_to_a_silent_host_breaks(last: bytes) -> None:
+    """A host that is gone ends no connection: a call does not wait for it until its deadline."""
+    pool = transport.PooledTransport(Settings(upstream_url="http://rest.test", upstream_timeout=1))
+    async with faulty_rest(dies(last), answer(b"[]")) as rest, pool, asyncio.timeout(8):
+        request = httpx.Request("GET", rest.url)
+        if last:
+            await (await pool.handle_async_request(request)).aread()
+        with pytest.raises(httpx.ReadError):
+            await pool.handle_async_request(request)
+        await (await pool.handle_async_request(request)).aread()
+
+    assert rest.connections == 2
 
 
 async def test_after_a_failed_connection_the_name_is_looked_up_again(dns: FakeDNS) -> None:
