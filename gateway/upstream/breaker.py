@@ -115,15 +115,13 @@ class Breaker:
                 self._failed_probes.clear()
             self._failed_probes.add(share)
             self._others_call = False
-        elif self._open_until is not None:
-            return  # it began before the circuit opened
         else:
             now = self.clock()
             if now - self._counted_at.get(share, -math.inf) < self.cooldown_s:
                 return
             self._counted_at[share] = now
             self._in_a_row += 1
-            if self._in_a_row != self.failures:
+            if self._in_a_row != self.failures:  # too few, or the circuit is open already
                 return
             self._cooldowns = 1
             logger.warning(
