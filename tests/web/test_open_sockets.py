@@ -94,6 +94,17 @@ def test_wrong_credentials_close_no_socket_that_is_about_to_send_its_own() -> No
     assert room.evicted == ["wrong 0", "wrong 1", "wrong 2", "wrong 3"]
 
 
+def test_a_few_sockets_without_credentials_are_evicted_last() -> None:
+    """They keep an eighth of the places, also in a network whose other sockets are closed."""
+    room = Room(most=160)
+    room.open("new", "here")
+    room.open("kari", "here").has_login = True
+    for number in range(15):
+        room.open(f"{number}", f"network {number}").has_login = True
+
+    assert room.evicted == ["kari"]
+
+
 def test_sockets_with_and_without_credentials_are_counted_separately() -> None:
     """A network where many log in loses none of its new sockets to others without credentials."""
     room = Room(most=60)
@@ -128,6 +139,18 @@ def test_each_caller_has_its_own_limit() -> None:
         stack.enter_context(sockets.count_for("jonas"))
     with ExitStack() as stack:
         stack.enter_context(sockets.count_for("kari"))
+
+
+def test_the_other_sockets_of_a_caller_count_when_one_closes() -> None:
+    """Whoever opens and closes sockets gets no more of them."""
+    sockets = OpenSockets(most=9, most_per_caller=2)
+    with sockets.count_for("kari"), ExitStack() as stack:
+        with sockets.count_for("kari"):
+            pass
+        stack.enter_context(sockets.count_for("kari"))
+
+        with pytest.raises(TooManyOpenError):
+            stack.enter_context(sockets.count_for("kari"))
 
 
 def test_the_different_texts_of_a_caller_are_limited() -> None:
