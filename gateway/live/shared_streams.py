@@ -58,8 +58,7 @@ class SharedStreams(Generic[T]):
         depends on the time. The shared items that follow may be older.
         """
         stream, reader = self._streams.get(key), object()
-        is_first = stream is None or stream.task.done()
-        if stream is None or is_first:
+        if is_first := stream is None or stream.task.done():
             self._streams[key] = stream = _Stream()
             # A context of its own: it outlives the request that started it.
             stream.task = asyncio.create_task(stream.run(start), context=Context())
