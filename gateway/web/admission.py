@@ -85,12 +85,6 @@ class Admitted:
         elif STRANGERS in self.shares and progress == "waiting":
             waiting.setdefault(network, {})[self] = None
 
-    def evict(self) -> None:
-        """End it for a newer one."""
-        self.leave()
-        self._of.shed += 1
-        self.cancel(_overloaded())
-
     def leave(self) -> None:
         """Stop counting the request, unless that was done already."""
         if self in self._of.admitted:
@@ -203,7 +197,9 @@ class Admission(_Limit):
             self._log(
                 "unauthenticated clients have their share of %d places: the oldest requests get 503"
             )
-            replaced.evict()
+            replaced.leave()
+            self.shed += 1
+            replaced.cancel(_overloaded())
         request = Admitted(shares, cancel, has_login, self)
         self.admitted.add(request)
         self.of_shares.update(shares)
@@ -259,9 +255,7 @@ class UnsentLimit(_Limit):
             of_callers = Counter[str]()
             for slow, size in sizes.items():
                 of_callers[self._callers[slow]] += size
-            most = max(of_callers, key=of_callers.__getitem__)
-            of_most = [slow for slow in sizes if self._callers[slow] == most]
-            largest = max(of_most, key=sizes.__getitem__)
+            largest = max(sizes, key=lambda slow: (of_callers[self._callers[slow]], sizes[slow]))
             del sizes[largest], self._callers[largest]
             largest.transport.abort()
             self.shed += 1
