@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from graphql import (
@@ -12,14 +13,15 @@ from graphql import (
 from hypothesis import strategies as st
 from strawberry.relay import GlobalID
 
+from tests.schema.contract import field_name
 from tests.schema.everything import GRAPHQL, fields_of
 from tests.schema.test_any_json import PLACES, changed
 
-__all__ = ["Operation", "bodies", "documents"]
+__all__ = ["Operation", "cases"]
 
 _DECLARED = {
     "yes": "Boolean!",
-    "no": "Boolean! = false",
+    "no": "Boolean = false",
     "names": "[String!]",
     "limit": "Int",
     "key": "Int!",
@@ -32,9 +34,10 @@ _ARGUMENTS: dict[str, list[str]] = {
     "chatSessionSummary": ["", "(filter: {assigned: true})"],
     "node": [f'(id: "{node_id}")' for node_id in _IDS],
     "nodes": [f'(ids: ["{_IDS[0]}", "{_IDS[2]}", "{_IDS[1]}"])', "(ids: [])"],
+    "customersAway": ["(seconds: 60)", "(seconds: $key)"],
     "transfersPendingTo": ["(associateId: 4)", "(associateId: $key)"],
 }
-_ARGUMENTS_OF_ROOTS = [*["chatSessions"] * 6, *(n for n in _ARGUMENTS if n[0] != "t")]
+_ARGUMENTS_OF_ROOTS = [*["chatSessions"] * 6, *fields_of("Query")]
 _NAMES = ["", "(names: $names)", '(names: ["empty", "x_5"])', "(names: [])", "(names: null)"]
 _DIRECTIVES = [
     "",
@@ -46,7 +49,7 @@ _DIRECTIVES = [
     "@include(if: false)",
     "@skip(if: $no) @include(if: $yes)",
 ]
-_ROOTS = [*[""] * 8, "__typename", "... on Query { __typename }", "nope"]
+_ROOTS = [*[""] * 8, "nope", *["__typename"] * 2, "... on Query { __typename }", *[""] * 8]
 _ODD: list[Any] = [
     None,
     {},
@@ -78,6 +81,19 @@ _KEYS = [
 ]
 
 
+# Strategies are made once: to make them takes longer than to draw from them.
+_one_of = cache(st.sampled_from)
+_change = st.sampled_from(sorted(PLACES, key=str)) | st.sampled_from(_KEYS)
+_changes = st.dictionaries(_change, st.sampled_from(_ODD), max_size=4)
+
+
+@cache
+def _name(type_name: str, is_leaf: bool, odd: frozenset[str]) -> st.SearchStrategy[str]:
+    fields = fields_of(type_name).items()
+    names = {name for name, field in fields if _is_leaf(field.type) or not is_leaf}
+    return st.sampled_from(sorted(names & odd or names))
+
+
 @dataclass(frozen=True)
 class Operation:
     """A document, which of its operations to run, and the values of its variables."""
@@ -90,13 +106,14 @@ class Operation:
 class _Writer:
     """Writes the selections of one operation; fragments go to the end of its text."""
 
-    def __init__(self, draw: st.DrawFn, prefix: str) -> None:
+    def __init__(self, draw: st.DrawFn, odd: frozenset[str], prefix: str) -> None:
         self.draw = draw
+        self.odd = odd
         self.prefix = prefix
         self.fragments: list[str] = []
 
     def pick(self, *choices: Any) -> Any:
-        return self.draw(st.sampled_from(choices))
+        return self.draw(_one_of(choices))
 
     def selection(self, kind: Any, depth: int) -> str:
         parts = [self.part(kind, depth) for _ in range(self.draw(st.integers(1, 4)))]
@@ -141,10 +158,8 @@ class _Writer:
         return self.named(GRAPHQL.query_type, self.pick(*_ARGUMENTS_OF_ROOTS), 4)
 
     def field(self, kind: Any, depth: int) -> str:
-        fields = fields_of(kind.name)
-        nested = {n for n, f in fields.items() if not _is_leaf(f.type)}
-        name = self.pick(*sorted(set(fields) - (nested if depth < 1 else set())))
-        return self.named(kind, name, depth)
+        odd = self.odd if self.pick(True, False) else frozenset()
+        return self.named(kind, self.draw(_name(kind.name, depth < 1, odd)), depth)
 
     def named(self, kind: Any, name: str, depth: int) -> str:
         field = fields_of(kind.name)[name]
@@ -152,7 +167,7 @@ class _Writer:
         choices = _ARGUMENTS.get(name, _NAMES) if field.args else [""]
         chosen = self.draw(st.integers(0, len(choices) - 1))
         # Equal aliases for equal fields, so that they merge; sometimes one that conflicts.
-        alias = self.pick(*[f"{name}{chosen}: "] * 9, "same: ")
+        alias = self.pick(*[f"{name}{chosen}: "] * 19, "same: ")
         if not chosen:
             alias = self.pick("", alias)
         text = f"{alias}{name}{choices[chosen]} {self.directives()}"
@@ -169,13 +184,12 @@ def _is_leaf(kind: Any) -> bool:
     return not isinstance(get_named_type(kind), GraphQLObjectType | GraphQLInterfaceType)
 
 
-@st.composite
-def documents(draw: st.DrawFn) -> Operation:
+def _document(draw: st.DrawFn, odd: frozenset[str]) -> Operation:
     """Draw a document of one or two operations; some are not valid."""
     names = ["One", "Two"][: draw(st.integers(1, 2))]
     texts = []
     for name in names:
-        writer = _Writer(draw, name)
+        writer = _Writer(draw, odd, name)
         roots = [writer.root() for _ in range(draw(st.integers(1, 3)))]
         body = f"{{ {' '.join(roots)} {draw(st.sampled_from(_ROOTS))} }}"
         text = " ".join([body, *writer.fragments])
@@ -189,13 +203,19 @@ def documents(draw: st.DrawFn) -> Operation:
         "key": draw(st.sampled_from([1, 2, 77])),
         **draw(st.sampled_from([{}] * 8 + [{"no": True}] * 4 + [{"no": None}, {"limit": "x"}])),
     }
-    return Operation("\n".join(texts), draw(st.sampled_from([*names * 4, "Nobody"])), variables)
+    return Operation(
+        "\n".join(texts), draw(st.sampled_from([*names * 6, "Nobody", *names * 6])), variables
+    )
 
 
 @st.composite
-def bodies(draw: st.DrawFn) -> list[Any]:
-    """Draw a REST answer of a few sessions, some with odd values."""
-    places = st.sampled_from(sorted(PLACES, key=str)) | st.sampled_from(_KEYS)
-    changes = st.dictionaries(places, st.sampled_from(_ODD), max_size=4)
-    sessions = [changed(draw(changes)) for _ in range(draw(st.sampled_from([2, 1, 3, 0])))]
-    return [{**s, "ChatSessionId": n} if draw(st.booleans()) else s for n, s in enumerate(sessions)]
+def cases(draw: st.DrawFn) -> tuple[Operation, list[Any]]:
+    """Draw a REST answer of a few sessions with odd values, and a document that reads some."""
+    changes = [draw(_changes) for _ in range(draw(st.sampled_from([2, 1, 3, 0])))]
+    sessions = [
+        {**changed(odd), **({"ChatSessionId": n} if draw(st.booleans()) else {})}
+        for n, odd in enumerate(changes)
+    ]
+    steps = {step for odd in changes for path in odd for step in path}
+    odd = frozenset(field_name(step) for step in steps if isinstance(step, str))
+    return _document(draw, odd), sessions

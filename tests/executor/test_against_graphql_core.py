@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from graphql.execution.executor import Executor
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from msgspec.structs import astuple
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -18,7 +18,7 @@ from gateway.executor.project import Known, Project, projection
 from gateway.schema import engine
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.limits import Limits
-from tests.executor.operations import Operation, bodies, documents
+from tests.executor.operations import Operation, cases
 from tests.schema.asking import Json, RestAnswered, decode, execute, snapshot_of
 from tests.schema.contract import CONTRACT, KEYS, field_name
 from tests.schema.everything import QUERY, expected
@@ -58,12 +58,19 @@ def context_with(sessions: list[Any]) -> Any:
     return Context(body)
 
 
+NULL_IF = Operation(
+    "query ($no: Boolean = false) { chatSessions { id user @skip(if: $no) { id } } }",
+    None,
+    {"no": None},
+)
+
+
 @settings(max_examples=2 * settings().max_examples)
-@given(operation=documents(), sessions=bodies())
-async def test_both_executors_give_the_same_answer(
-    operation: Operation, sessions: list[Any]
-) -> None:
+@given(case=cases())
+@example(case=(NULL_IF, [SESSION, SESSION]))
+async def test_both_executors_give_the_same_answer(case: tuple[Operation, list[Any]]) -> None:
     """Data, errors, paths and the order of keys are equal for any operation and answer of REST."""
+    operation, sessions = case
     context = context_with(sessions)
 
     plain = await answer_text(PLAIN, operation, context)
@@ -100,6 +107,7 @@ async def test_both_executors_agree_on_linked_objects(link: Any, selection: str)
 
 
 PAGE = "{ chatSessionConnection { totalCount edges { cursor node { status } } } }"
+UNLINKED: Json = {**SESSION, **{str(link): None for link in LINKS}}
 
 
 @pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
@@ -115,7 +123,7 @@ async def test_the_whole_answer_takes_one_call_of_graphql_core(
         return execute_field(self, parent, *more)
 
     monkeypatch.setattr(Executor, "execute_field", record)
-    result = await execute(OURS, query, context=context_with([SESSION] * 300))
+    result = await execute(OURS, query, context=context_with([SESSION, UNLINKED] * 150))
 
     assert not result.errors
     # The lists of a long page are completed in several turns, so its own fields are executed.
@@ -123,14 +131,19 @@ async def test_the_whole_answer_takes_one_call_of_graphql_core(
     assert executed.count("Query") == 1
 
 
-@pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
+LIMITED = "query ($limit: Int = 1) { chatSessions(limit: $limit) { topicId } }"
+
+
+@pytest.mark.parametrize(
+    "query", [QUERY, PAGE, LIMITED], ids=["a list", "a page", "with a variable"]
+)
 async def test_a_prepared_query_needs_no_call_of_graphql_core(query: str) -> None:
     """A prepared query calls the resolvers itself."""
     prepared = OURS.prepared(OURS.documents.find(query), None)
     assert prepared is not None
 
-    data = await prepared.execute(context_with([SESSION] * 3), None)
-    executed = await execute(OURS, query, context=context_with([SESSION] * 3))
+    data = await prepared.execute(context_with([SESSION, UNLINKED, SESSION]), None)
+    executed = await execute(OURS, query, context=context_with([SESSION, UNLINKED, SESSION]))
     assert orjson.loads(orjson.dumps(data)) == executed.data
 
 
