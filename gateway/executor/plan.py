@@ -124,7 +124,7 @@ class Planner:
         if column is not None:
             write = _converted(column.convert, field.type, is_required=is_required)
             return Cell(name, column.slot, write, is_required=is_required)
-        p = next((p for p in record.properties if p.slot in {attribute, f"_{attribute}"}), None)
+        p = next((p for p in record.properties if p.slot == f"_{attribute}"), None)
         if p is not None and p.shape in {"record", "map"}:
             more = {"shape": p.shape, "load": p.load, "names": self._names(field, nodes)}
             return self._read(name, p.slot, field.type, nodes, **more)
@@ -180,7 +180,7 @@ def _completed(kind: graphql.GraphQLLeafType, *, may_be_null: bool) -> Convert:
         if value is None and may_be_null:
             return None
         output = None if value is None else kind.coerce_output_value(value)
-        if output is None or output is graphql.Undefined:
+        if output is None:
             raise OddValueError
         return output
 

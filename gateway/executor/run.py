@@ -27,7 +27,6 @@ from gateway.sessions.snapshot import compact
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
 _STEPS_OF_A_ROOT_FIELD = 3_000  # its arguments can have 2,000 values
-_LISTS = {list, tuple, type({}.values()), type({}.items())}  # introspection has all of them
 
 
 def executor_over(projections: Projections) -> "type[ProjectingExecutor]":
@@ -79,8 +78,6 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def complete_list_value(self, *arguments: Any) -> Any:
         """Complete a list."""
         return_type, details, _, _, result, _ = arguments
-        if result.__class__ not in _LISTS:
-            return super().complete_list_value(*arguments)
         if self.turns.steps >= STEPS_PER_TURN:
             return self._later(self.complete_list_value, *arguments)
         item_type = return_type.of_type

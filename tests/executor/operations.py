@@ -17,7 +17,7 @@ from tests.schema.contract import field_name
 from tests.schema.everything import GRAPHQL, fields_of
 from tests.schema.test_any_json import PLACES, changed
 
-__all__ = ["Operation", "cases"]
+__all__ = ["ODD", "Operation", "cases"]
 
 _DECLARED = {
     "yes": "Boolean!",
@@ -50,7 +50,7 @@ _DIRECTIVES = [
     "@skip(if: $no) @include(if: $yes)",
 ]
 _ROOTS = [*[""] * 8, "nope", *["__typename"] * 2, "... on Query { __typename }", *[""] * 8]
-_ODD: list[Any] = [
+ODD: list[Any] = [
     None,
     {},
     [],
@@ -84,7 +84,7 @@ _KEYS = [
 # Strategies are made once: to make them takes longer than to draw from them.
 _one_of = cache(st.sampled_from)
 _change = st.sampled_from(sorted(PLACES, key=str)) | st.sampled_from(_KEYS)
-_changes = st.dictionaries(_change, st.sampled_from(_ODD), max_size=4)
+_changes = st.dictionaries(_change, st.sampled_from(ODD), max_size=4)
 
 
 @cache

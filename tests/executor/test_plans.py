@@ -28,6 +28,7 @@ class Owner(Node):
 @entity("A shop.", key="shop_id")
 class Shop(Node):
     shop_id: int = prop("Primary key.")
+    sign: str = prop("What is above its door.")
     owner: Owner | None = prop("Who owns it.")
 
 
@@ -63,8 +64,8 @@ OURS, PLAIN = (
 
 def shop(**properties: Any) -> Any:
     """Return a shop as decoded from REST."""
-    body = json.dumps({"ShopId": 7, "Owner": {"OwnerId": 1, "Name": "Ada"}, **properties}).encode()
-    return msgspec.json.decode(body, type=record_of(Shop))
+    sent = {"ShopId": 7, "Sign": "Ada's", "Owner": {"OwnerId": 1, "Name": "Ada"}, **properties}
+    return msgspec.json.decode(json.dumps(sent).encode(), type=record_of(Shop))
 
 
 async def answer_of_both(query: str, *streets: Any, **variables: Any) -> Any:
@@ -120,6 +121,7 @@ async def test_fields_without_a_plan_are_executed(selection: str) -> None:
         Street(length_m=1, numbers=[], shops=None),  # type: ignore[arg-type]
         Street(length_m=1, numbers=[], shops=[None]),  # type: ignore[list-item]
         Street(length_m=1, numbers=[], shops=[shop(ShopId=None)]),
+        Street(length_m=1, numbers=[], shops=[shop(Sign=None)]),
         Street(length_m="far", numbers=[], shops=[shop()]),  # type: ignore[arg-type]
         None,
     ],
@@ -128,13 +130,14 @@ async def test_fields_without_a_plan_are_executed(selection: str) -> None:
         "no shops",
         "a null shop",
         "a shop without its key",
+        "a shop without its sign",
         "a text as length",
         "a null street",
     ],
 )
 async def test_a_missing_required_value_is_an_error(street: Any) -> None:
     """A null in a required field rises as far as the schema says."""
-    answer = await answer_of_both("{ streets { lengthM shops { shopId } } }", street)
+    answer = await answer_of_both("{ streets { lengthM shops { shopId sign } } }", street)
 
     assert len(answer["errors"]) == 1
 

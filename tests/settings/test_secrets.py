@@ -67,6 +67,15 @@ def test_a_secret_comes_from_one_place(
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [("redis://redis.example.com", []), ("redis://:hunter2@redis.example.com", ["cache_url"])],
+)
+def test_only_a_url_with_credentials_is_a_secret(url: str, names: list[str]) -> None:
+    """Nobody is warned of others who can read the name of a server on the command line."""
+    assert Settings.load(upstream_url=URL, cache_url=url).exposed() == names
+
+
 @pytest.mark.parametrize("name", Settings.secrets())
 @pytest.mark.parametrize("text", ["{}\n", "{}\r", "{} ", "\t{}"])
 def test_a_secret_with_blanks_at_its_ends_is_refused(
@@ -165,6 +174,7 @@ def test_files_are_read_again(file: Path) -> None:
 
 def test_messages_name_a_flag_as_a_flag() -> None:
     """The name is replaced in any message, but not where it is only the beginning of another."""
-    text = "GATEWAY_TRACING=on: no; GATEWAY_TRACING_X, GATEWAY_HOST"
+    text = "GATEWAY_TRACING=on: no; GATEWAY_DOCS, GATEWAY_TRACING_X, GATEWAY_HOST"
 
-    assert with_flags(text, ["tracing"]) == "--tracing on: no; GATEWAY_TRACING_X, GATEWAY_HOST"
+    shown = with_flags(text, ["docs", "tracing"])
+    assert shown == "--tracing on: no; --docs, GATEWAY_TRACING_X, GATEWAY_HOST"

@@ -462,6 +462,11 @@ def test_text_in_quotes_is_refused(
     assert "it is in quotes: remove them" in line
 
 
+def test_a_text_can_begin_with_a_quote(load: Any) -> None:
+    """Only a pair of quotes around it comes from a file."""
+    assert load(app_token="'hunter2").app_token == SecretStr("'hunter2")
+
+
 def test_blanks_around_a_text_for_a_header_are_removed(load: Any) -> None:
     """They are no part of a header's value."""
     assert load(so_time_zone=" UTC, includeTZOffset ").so_time_zone == "UTC, includeTZOffset"
