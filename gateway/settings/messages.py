@@ -64,7 +64,7 @@ def bad_setting(
 
     The values of the settings in `files` come from files.
     """
-    error = exc.errors(include_url=False)[0]
+    error = exc.errors()[0]
     reason = _REASONS.get(error["type"], error["msg"])
     reason = reason.removeprefix("Value error, ").partition(", unable to")[0]
     reason = reason.replace("Input should be", "it must be")

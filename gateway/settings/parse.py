@@ -95,7 +95,7 @@ def upstream_url(value: str) -> str:
     url = urlsplit(value)
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("it must start with http:// or https:// and a host")
-    if url.username is not None or url.password is not None:
+    if url.username is not None:
         raise ValueError("it must not hold credentials: callers bring their own")
     if not _has_valid_server(url) or not _can_be_called(url.hostname):
         raise ValueError("its host must be a name or address, its port a number from 1 to 65535")

@@ -497,6 +497,7 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
         ("cache_url", "redis://redis.example.com/hunter2", "the number of a database"),
         ("cache_url", "redis://default:2024/hunter2@redis.example.com", "redis:// or rediss://"),
         ("cache_url", "redis://default:/hunter2#3@redis.example.com", "redis:// or rediss://"),
+        ("cache_url", "redis://default:2024#hunter2@redis.example.com", "redis:// or rediss://"),
         ("app_token", "hunter2\n", "printable ASCII"),
         ("app_token", "hunter2\0", "printable ASCII"),
         ("app_token", "hunter2æ", "printable ASCII"),
