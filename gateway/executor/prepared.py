@@ -157,7 +157,7 @@ class Prepared:
         arguments = root.constant
         if arguments is None:
             arguments = self._arguments(root, variables)
-        assert declared.base_resolver  # noqa: S101  checked when it was prepared
+        assert declared.base_resolver  # noqa: S101  every root field has one
         return await declared.base_resolver(info=info, **arguments)
 
     def _arguments(self, root: _Root, variables: VariableValues) -> dict[str, object]:
@@ -187,7 +187,7 @@ class Prepared:
     ) -> _Root:
         node = details[0].node
         field = query_type.fields.get(node.name.value)
-        if field is None or not field.extensions[DEFINITION].base_resolver:
+        if field is None:
             raise NotPreparedError
         sent = {argument.name.value for argument in node.arguments or ()}
         used = {

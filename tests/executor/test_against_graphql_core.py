@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -16,7 +17,6 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from gateway.executor import projections
 from gateway.executor.plan import Plan
 from gateway.executor.project import Known, Project, projection
-from gateway.records.record import Record
 from gateway.schema import engine
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.limits import Limits
@@ -133,15 +133,14 @@ PAGE = "{ chatSessionConnection { totalCount edges { cursor node { status idleSe
 UNLINKED: Json = {**SESSION, **{str(link): None for link in LINKS}}
 
 
-async def test_a_linked_object_is_decoded_as_far_as_it_is_selected(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_linked_object_is_decoded_as_far_as_it_is_selected() -> None:
     """Most of SuperOffice's answer is linked objects, of which queries read little."""
-    monkeypatch.delattr(Record, "sent")  # it decodes all of an object
-    query = "{ chatSessions { user { fullName } person { fullName } } }"
-    result = await execute(OURS, query, context=context_with([SESSION] * 3))
+    query = "{ chatSessions { user { fullName } } }"
+    prepared = OURS.prepared(OURS.documents.find(query), None)
+    assert prepared is not None
+    user = {**SESSION["User"], "PersonId": "odd"}  # to decode that, too, is an error
 
-    assert not result.errors
+    assert await prepared.execute(context_with([{"User": user}]), None)
 
 
 @pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
@@ -165,11 +164,14 @@ async def test_the_whole_answer_takes_one_call_of_graphql_core(
     assert executed.count("Query") == 1
 
 
+SUMMARY = "{ chatSessionSummary { byStatus { count } } }"
 LIMITED = "query ($limit: Int = 1) { chatSessions(limit: $limit) { topicId } }"
 
 
 @pytest.mark.parametrize(
-    "query", [QUERY, PAGE, LIMITED], ids=["a list", "a page", "with a variable"]
+    "query",
+    [QUERY, PAGE, SUMMARY, LIMITED],
+    ids=["a list", "a page", "a summary", "with a variable"],
 )
 async def test_a_prepared_query_needs_no_call_of_graphql_core(query: str) -> None:
     """A prepared query calls the resolvers itself."""
@@ -179,6 +181,19 @@ async def test_a_prepared_query_needs_no_call_of_graphql_core(query: str) -> Non
     data = await prepared.execute(context_with([SESSION, UNLINKED, SESSION]), None)
     executed = await execute(OURS, query, context=context_with([SESSION, UNLINKED, SESSION]))
     assert orjson.loads(orjson.dumps(data)) == executed.data
+
+
+async def test_a_prepared_query_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later requests find its projection."""
+    planned = Mock(wraps=projection)
+    monkeypatch.setattr(projections, "projection", planned)
+    prepared = OURS.prepared(OURS.documents.find("{ chatSessions { planned: id } }"), None)
+    assert prepared is not None
+
+    for _ in range(3):
+        assert await prepared.execute(context_with([SESSION]), None)
+
+    assert planned.call_count == 1
 
 
 async def test_every_field_is_answered() -> None:
