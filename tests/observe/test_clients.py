@@ -19,7 +19,7 @@ def test_an_apps_name_and_version_are_read(prefix: bytes, name: bytes, version: 
 
 def test_name_and_version_may_be_missing() -> None:
     """Most clients send neither."""
-    assert client_of([(b"accept", b"*/*")]) == ("", "")
+    assert client_of([(b"accept", b"*/*"), (b"x-user-name", b"kari")]) == ("", "")
     assert client_of([(NAME, b"web")]) == ("web", "")
     assert client_of([(VERSION, b"1.0")]) == ("", "1.0")
 
