@@ -38,6 +38,19 @@ async def test_text_that_is_not_graphql_is_a_parse_error(query: str) -> None:
     assert "path" not in answer.errors[0]
 
 
+async def test_a_query_is_too_complex_if_validating_it_takes_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """graphql-core has a limit of its own, which counts where our limits are raised."""
+    rule = "graphql.validation.rules.overlapping_fields_can_be_merged"
+    monkeypatch.setattr(f"{rule}.MAX_COMPLEXITY_BUDGET", 0)
+
+    answer = await ask("{ chatSessions { rank } chatSessions { aborted: rank } }")
+
+    assert answer.codes == ["QUERY_TOO_COMPLEX"]
+    assert answer.messages == ["The query is too complex to be validated."]
+
+
 @pytest.mark.parametrize(
     "query",
     [
