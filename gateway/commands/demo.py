@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def register(command: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     command.set_defaults(run=_run)
-    command.add_argument("--port", type=int, default=8000, help="port of the gateway (8000)")
+    port = "port of the gateway (GATEWAY_PORT, or 8000)"
+    command.add_argument("--port", type=int, default=argparse.SUPPRESS, help=port)
     command.add_argument("--tenants", action="store_true", help="simulate SuperOffice Online")
     add_data(command)
 
@@ -92,7 +93,7 @@ def create_gateway(
     return app
 
 
-def _run(port: int, *, tenants: bool, **data: int) -> None:
+def _run(*, tenants: bool, sessions: int, delay_ms: int, seed: int, **port: int) -> None:
     from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
     from gateway.demo.users import DEMO_USERS, TOPIC_NAMES
     from gateway.demo.webhooks import Hook
@@ -109,18 +110,18 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
         addresses = {f"{url}/{t.name}": t.description for t in DEMO_TENANTS.values()}
         print(welcome(url, users, addresses if tenants else {}), flush=True)  # noqa: T201
 
-    with demo_upstream(hook=hook, **data) as demo_url:
+    with demo_upstream(hook=hook, sessions=sessions, delay_ms=delay_ms, seed=seed) as demo_url:
         settings = Settings.load(
             upstream_url=None if tenants else demo_url,
             environment="online" if tenants else None,
             tenants="",
             tenant_hosts=DOMAIN,
             upstream_proxy=None,
-            port=port,
             so_time_zone=WITH_OFFSETS,
             accept_language="en",
             topic_names="" if tenants else json.dumps(TOPIC_NAMES),
             webhook_secret=SecretStr(hook.secret),
+            **port,
         )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
         serve(settings, make_app=make_app, when_ready=ready)

@@ -382,17 +382,22 @@ def test_demo_can_be_all_of_superoffice_online(
 def test_demo_obeys_the_environment_except_for_addresses(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shell configured for a real SuperOffice can run the demo without calling it."""
+    """A shell configured for a real SuperOffice can run the demo without calling it.
+
+    The gateway's own port is obeyed, as its host is.
+    """
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
     monkeypatch.setenv("GATEWAY_ENVIRONMENT", "sod")
     monkeypatch.setenv("GATEWAY_UPSTREAM_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("GATEWAY_CACHE_TTL", "1")
+    monkeypatch.setenv("GATEWAY_PORT", "9")
 
     main(["demo"])
 
     assert served.settings[0].upstream_url == "http://127.0.0.1:1"
     assert served.settings[0].upstream_proxy is None
     assert served.settings[0].cache_ttl == 1
+    assert served.settings[0].port == 9
 
 
 def test_demo_prints_how_to_use_it(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
