@@ -246,10 +246,13 @@ async def test_a_complete_message_stops_its_timer(known: Client) -> None:
     known.may_receive.release()
     whole = frame(b"x" * 100)
     known.send(whole[:50])
+    timer = known.protocol._message_timer
     known.send(whole[50:])
     await run_loop(3)
 
     assert len(known.received) == 1
+    assert timer is not None
+    assert timer.cancelled()
     assert known.protocol._message_timer is None
 
 

@@ -58,6 +58,27 @@ async def test_no_stream_with_credentials_is_closed_for_sockets_without() -> Non
     assert closed == [0, 1]
 
 
+async def test_no_socket_with_credentials_is_closed_for_those_without() -> None:
+    """While SuperOffice checks them, one that has sent none makes room."""
+    may_answer = asyncio.Event()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        await may_answer.wait()
+        return httpx.Response(200, json=[])
+
+    async with (
+        gateway_over(rest := RestSide(answer=answer), max_sockets=20) as gateway,
+        connected_to(gateway.app, CREDENTIALS) as client,
+        connected_to(gateway.app) as other,
+    ):
+        client.send_json({"type": "connection_init"})
+        await until(lambda: rest.calls == 1)
+        async with connected_to(gateway.app):
+            assert await close_code(other) == 1013
+        may_answer.set()
+        await client.until("connection_ack")
+
+
 UNACCEPTED: dict[str, tuple[Any, dict[str, str], int]] = {
     "401": (401, CREDENTIALS, 4403),
     "403": (403, CREDENTIALS, 4403),
@@ -128,6 +149,23 @@ async def test_a_later_answer_authenticates_a_socket(rest: RestSide) -> None:
         socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
         assert (await socket.next_message())["payload"]["data"]["chatSessions"]
         assert strangers(gateway.app) == 0
+
+
+async def test_a_subscription_that_authenticates_a_socket_keeps_it_open(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs when the time of an idle socket would begin."""
+    monkeypatch.setattr(login, "_IDLE_S", 0)
+    rest.answer = lambda _: httpx.Response(500)
+    async with connected(rest, CREDENTIALS) as socket:
+        await socket.log_in()
+        rest.answer = None
+        query = f"subscription {QUERY['query']}"
+        socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": query}})
+        await socket.until("next")
+        for _ in range(3):
+            socket.send_json({"type": "ping"})
+            assert await socket.next_message() == {"type": "pong"}
 
 
 async def test_an_operation_with_rejected_credentials_gets_an_error(rest: RestSide) -> None:
