@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
@@ -13,6 +14,8 @@ from gateway.server import websocket
 from gateway.server.websocket import SocketProtocol
 from gateway.web.read import body as receiving
 from tests.server.transport import Transport
+from tests.support import CREDENTIALS, Gateway
+from tests.waiting import until
 
 HANDSHAKE = (
     b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -24,8 +27,14 @@ LARGEST = 2**20
 class Client:
     """A WebSocket connection, and an application that receives when `may_receive` allows it."""
 
-    def __init__(self, *, is_stranger: bool) -> None:
-        config = uvicorn.Config(self.app, log_config=None, ws_max_size=LARGEST, interface="asgi3")
+    def __init__(self, *, is_stranger: bool | None, app: Any = None) -> None:
+        config = uvicorn.Config(
+            app or self.app,
+            log_config=None,
+            ws_max_size=LARGEST,
+            interface="asgi3",
+            proxy_headers=False,
+        )
         config.load()
         self.protocol = SocketProtocol(config, ServerState(), {}, asyncio.get_running_loop())
         self.transport = Transport()
@@ -44,7 +53,8 @@ class Client:
     async def open(self, more: bytes = b"") -> "Client":
         """Complete the handshake."""
         self.protocol.data_received(HANDSHAKE + more + b"\r\n")
-        self.protocol._is_strangers = self._is_stranger
+        if self._is_stranger is not None:  # otherwise a gateway decides that
+            self.protocol._is_strangers = self._is_stranger
         await run_loop(5)
         self.transport.written = self.transport.written.partition(b"\r\n\r\n")[2]
         return self
@@ -126,6 +136,26 @@ async def test_an_unauthenticated_client_can_log_in_and_send_a_query(stranger: C
     await run_loop(20)
 
     assert [len(message["text"]) for message in stranger.received] == [8_000, 2]
+
+
+@pytest.mark.parametrize(
+    ("login", "code"), [(CREDENTIALS, None), ({}, 1013)], ids=["accepted", "no credentials"]
+)
+async def test_the_limits_are_lifted_once_superoffice_has_accepted_the_client(
+    gateway: Gateway, login: dict[str, str], code: int | None
+) -> None:
+    """A handshake or a login without credentials does not lift them."""
+    client = await Client(is_stranger=None, app=gateway.app).open(
+        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n"
+    )
+    client.send(frame(orjson.dumps({"type": "connection_init", "payload": login})))
+    await until(lambda: b"connection_ack" in client.transport.written)
+    client.send(frame(orjson.dumps({"type": "ping", "payload": {"x": "x" * 20_000}})))
+    await until(lambda: b"pong" in client.transport.written or client.transport.is_closed)
+
+    assert client.code == code
+    client.protocol.connection_lost(None)
+    await run_loop(5)
 
 
 async def test_frames_are_parsed_in_turns(known: Client) -> None:
