@@ -192,6 +192,59 @@ async def test_a_socket_whose_credentials_have_expired_is_closed(rest: RestSide)
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
 
 
+async def test_an_invalid_operation_ends_no_login(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket stays open, as its credentials are still accepted."""
+    async with connected(rest, CREDENTIALS) as socket:
+        await socket.log_in()
+        monkeypatch.setattr(login, "_STRANGER_S", 0)
+        socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": "{ nope }"}})
+        await socket.until("error")
+        for _ in range(3):
+            socket.send_json({"type": "ping"})
+            assert await socket.next_message() == {"type": "pong"}
+
+
+async def test_rejected_operations_do_not_keep_an_unauthenticated_socket_open(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time ends, however often it tries."""
+    monkeypatch.setattr(login, "_STRANGER_S", 0.1)
+    rest.answer = lambda _: httpx.Response(401)
+    async with connected(rest, CREDENTIALS) as socket:
+        await socket.log_in()
+        monkeypatch.setattr(login, "_STRANGER_S", 3_600)
+        socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
+        async with asyncio.timeout(5):
+            assert await close_code(socket) == 4403
+
+
+async def test_a_socket_is_idle_after_its_last_operation(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed as one without any."""
+    async with connected(rest, CREDENTIALS) as socket:
+        await socket.log_in()
+        monkeypatch.setattr(login, "_IDLE_S", 0)
+        socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
+        async with asyncio.timeout(5):
+            assert await close_code(socket) == 1001
+
+
+async def test_a_client_can_end_its_subscription(rest: RestSide) -> None:
+    """Nothing is polled for it then."""
+    async with gateway_over(rest) as gateway, connected_to(gateway.app, CREDENTIALS) as socket:
+        await socket.log_in()
+        query = f"subscription {QUERY['query']}"
+        socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": query}})
+        await socket.until("next")
+        watchers = gateway.app.state.graphql.watchers_of.all()
+        assert [one.subscribers for one in watchers] == [1]
+        socket.send_json({"type": "complete", "id": "1"})
+        await until(lambda: [one.subscribers for one in watchers] == [0])
+
+
 async def test_sockets_without_credentials_are_nobodys(rest: RestSide) -> None:
     """The limit is for the sockets of one user; all of these would be of the same one."""
     async with (
