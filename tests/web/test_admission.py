@@ -249,6 +249,39 @@ def test_requests_that_wait_make_room_for_those_of_other_networks() -> None:
     assert (admission.in_progress, admission.running, admission.waiting) == (0, {}, {})
 
 
+def test_a_request_that_leaves_lets_the_others_of_its_network_wait() -> None:
+    """They still make room for another network."""
+    admission, ended = Admission(8), list[str]()
+    with ExitStack() as stack:
+
+        def admit(name: str) -> Admitted:
+            shares = STRANGERS, name[0]
+            return stack.enter_context(admission.admit(shares, lambda _: ended.append(name)))
+
+        first = admit("a1")
+        for request in (first, admit("a2"), admit("a3")):
+            request.set_progress("waiting")
+        first.leave()
+        for name in ("b1", "c1", "d1"):
+            admit(name).set_progress("waiting")
+
+    assert ended == ["a2"]
+
+
+def test_no_request_of_an_authenticated_caller_is_ended() -> None:
+    """It keeps its place while it waits for SuperOffice, however many clients come."""
+    admission, ended = Admission(8), list[Exception]()
+    with ExitStack() as stack:
+        for shares in 3 * [("kari",)] + [(STRANGERS, name) for name in "abc"]:
+            with suppress(UpstreamUnavailableError):
+                admitted = stack.enter_context(admission.admit(shares, ended.append))
+                admitted.set_progress("waiting")
+
+        assert admission.of_shares["kari"] == 3
+        assert admission.refuses_next((STRANGERS, "another"))
+    assert not ended
+
+
 def test_a_network_with_many_requests_ends_none_with_a_login_of_another() -> None:
     """A new query takes a while to validate before SuperOffice is called."""
     admission, ended = Admission(8), list[str]()
