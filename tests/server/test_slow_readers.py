@@ -181,16 +181,36 @@ def test_answers_that_are_read_do_not_count(app: Any, connect: Connect) -> None:
     assert limit.shed == 0
 
 
-async def test_strangers_share_one_share(app: Any) -> None:
-    """Made-up logins, which cost nothing, do not make one client many callers."""
+def opened(app: Any) -> GatewayProtocol:
+    """Return a connection without a network."""
     config = uvicorn.Config(app, log_config=None, interface="asgi3", proxy_headers=False)
     config.load()
+    protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    transport = Transport()
+    transport.protocol = protocol
+    protocol.connection_made(transport)
+    return protocol
+
+
+async def test_messages_that_were_sent_do_not_count(app: Any) -> None:
+    """Neither those sent at once count, nor those that waited for the client."""
+    protocol = opened(app)
+    sizes = []
+    for is_slow in (False, True, False):
+        (protocol.pause_writing if is_slow else protocol.resume_writing)()
+        with protocol.sending(100):
+            sizes.append(protocol.unsent_bytes)
+        sizes.append(protocol.unsent_bytes)
+    protocol.connection_lost(None)
+
+    assert sizes == [0, 0, 100, 100, 0, 0]
+
+
+async def test_strangers_share_one_share(app: Any) -> None:
+    """Made-up logins, which cost nothing, do not make one client many callers."""
     edge = app.state.edge
     for name in (b"made-up", b"made-up-too"):
-        protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-        transport = Transport()
-        transport.protocol = protocol
-        protocol.connection_made(transport)
+        protocol = opened(app)
         headers = [(b"authorization", b"Bearer " + name)]
         protocol.scope = {"path": "/graphql", "headers": headers}
         edge.door.enter(protocol.scope)
