@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 from gateway.headers import Header
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import config_of
+from gateway.server.websocket import SocketProtocol
 from gateway.web.inbound import Door, RequestHead
 from tests.server.test_websocket import HANDSHAKE
 from tests.server.transport import Transport
@@ -72,6 +73,12 @@ async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> N
 
     assert connection.protocol.requests_begun == parsed
     assert (len(timers), len(ids)) == (3, 3)
+
+
+async def test_an_idle_connection_has_the_idle_timeout_alone(connection: Connection) -> None:
+    """That of a head would close it much earlier."""
+    assert connection.protocol.timeout_keep_alive_task is not None
+    assert connection.protocol._head_timer is None
 
 
 async def test_a_cached_answer_does_not_overtake_another_one(connection: Connection) -> None:
@@ -292,3 +299,12 @@ async def test_a_long_head_is_forgotten_without_the_head_that_has_begun(
     await asyncio.sleep(0.05)
 
     assert len(await connection.send(request()[cut:], answers=1)) == 1
+
+
+async def test_a_handshake_with_much_data_after_it_is_handed_over(connection: Connection) -> None:
+    """A client has to wait for the answer: the data is no HTTP."""
+    more = b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n" + b"x" * 10_000
+    connection.protocol.data_received(HANDSHAKE + more)
+
+    assert isinstance(connection.transport.protocol, SocketProtocol)
+    connection.transport.protocol.connection_lost(None)
