@@ -186,19 +186,38 @@ def test_a_handshake_may_list_its_options_in_two_lines(
     assert connection.recv(65_536).startswith(b"HTTP/1.1 101 ")
 
 
+HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
 @pytest.mark.parametrize("body", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
 def test_a_handshake_with_a_body_is_refused(connection: socket.socket, body: bytes) -> None:
     """A handshake with a body, which the WebSocket protocol cannot read, gets 400."""
-    connection.sendall(
-        b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        + body
-        + b"\r\n\r\n"
-    )
+    connection.sendall(HANDSHAKE % body)
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 400 Bad Request")
     assert b"A handshake has no body." in answer
+
+
+def test_a_handshake_may_say_that_it_has_no_body(connection: socket.socket) -> None:
+    """A length of zero is no body."""
+    connection.sendall(HANDSHAKE % b"Content-Length: 0")
+
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("name", [b"Connection", b"Sec-WebSocket-Extensions"])
+def test_a_handshake_with_a_long_list_is_refused(connection: socket.socket, name: bytes) -> None:
+    """It would be parsed slowly, while nobody else is served."""
+    connection.sendall(HANDSHAKE % (name + b": " + b"x," * 20_000))
+
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"The handshake has a header that is too long." in answer
 
 
 def test_a_pipelined_handshake_does_not_overtake_an_answer(connection: socket.socket) -> None:

@@ -279,6 +279,17 @@ async def test_data_after_the_last_request_is_not_refused(connection: Connection
     assert connection.transport.written == b""
 
 
+async def test_a_little_data_after_the_last_request_is_ignored(connection: Connection) -> None:
+    """Old clients end a body with a line break: the request is answered."""
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"
+    connection.protocol.data_received(request + b"\r\nx")
+    assert not connection.transport.is_closed
+    connection.may_answer.release()
+    await run_loop(5)
+
+    assert connection.transport.written.startswith(b"HTTP/1.1 204 ")
+
+
 async def test_an_invalid_request_does_not_reach_the_application(
     connection: Connection,
 ) -> None:
