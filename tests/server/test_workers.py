@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -325,3 +326,36 @@ def test_a_failed_replacement_of_the_only_worker_ends_the_supervisor(tmp_path: P
     with pytest.raises(SettingsError, match="the disk is full"):
         Workers(partial(greet_once, tmp_path / "a"), listener, count=1, timeout_s=10).run()
     thread.join()
+
+
+NO_SOCKET: Any = None
+
+
+def forget(supervisor: Workers, report: Reported | None) -> None:
+    """Have a supervisor notice the end of a worker after this report; another worker serves."""
+    process, other = SpawnProcess(), SpawnProcess()
+    supervisor._reported[other] = ""
+    supervisor._reports[process], _ = multiprocessing.Pipe(duplex=False)
+    if report is not None:
+        supervisor._reported[process] = report
+    supervisor._forget(process)
+
+
+def test_a_pause_follows_a_worker_that_has_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails at each start takes little time; one that served is replaced at once."""
+    monkeypatch.setattr(workers, "_PAUSE_S", 3_600)
+    supervisor = Workers(greet, NO_SOCKET, count=2, timeout_s=10, _is_ready=True)
+    waits = []
+    for report in ("", None, SettingsError("the disk is full")):
+        forget(supervisor, report)
+        waits.append(supervisor._starts_at > time.monotonic() + 1_000)
+
+    assert waits == [False, True, True]
+
+
+def test_a_first_worker_that_cannot_start_ends_all() -> None:
+    """The start has failed, though another worker serves."""
+    supervisor = Workers(greet, NO_SOCKET, count=2, timeout_s=10)
+
+    with pytest.raises(SettingsError, match="the disk is full"):
+        forget(supervisor, SettingsError("the disk is full"))
