@@ -64,6 +64,15 @@ def test_a_custom_transport_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> N
     Gateway(settings, httpx.MockTransport(lambda _: httpx.Response(200)))
 
 
+def test_traced_answers_take_no_shortcut() -> None:
+    """A cached answer has spans, too, which our server does not make."""
+    fast, traced = (
+        Gateway(Settings(upstream_url=UPSTREAM_URL, tracing=on)) for on in (False, True)
+    )
+
+    assert [fast.edge.has_fast_lane, traced.edge.has_fast_lane] == [True, False]
+
+
 async def test_a_notified_tenant_leaves_the_rhythm_of_others_alone() -> None:
     """A tenant without webhooks is polled at its own intervals."""
     gateway = Gateway(

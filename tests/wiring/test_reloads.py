@@ -1,5 +1,6 @@
 """Reloads by SIGHUP, and their log lines."""
 
+import json
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from gateway.settings import Settings
 from gateway.wiring.reloads import Reloads
 from tests.observe.logged import logged
 from tests.support import RestSide, gateway_over, running
+from tests.web.test_webhooks import PATH, event, headers_of
 
 URL = "http://rest.invalid"
 
@@ -100,6 +102,23 @@ async def test_a_new_app_token_is_sent_after_a_reload(tmp_path: Path, rest: Rest
         await gateway.post("{ chatSessions { chatSessionId } }")
 
     assert [request.headers["so-apptoken"] for request in rest.requests] == ["old", "new"]
+
+
+async def test_a_reload_replaces_the_secret_of_webhooks(tmp_path: Path, rest: RestSide) -> None:
+    """Webhooks with the new secret are accepted, and no others."""
+    (file := tmp_path / "secret").write_text("x" * 32)
+    settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
+    app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
+    async with running(app) as gateway:
+        file.write_text("y" * 32)
+        gateway.app.state.reload()
+        raw = json.dumps(event()).encode()
+        answers = [
+            await gateway.http.post(PATH, content=raw, headers=headers_of(raw, secret))
+            for secret in ("x" * 32, "y" * 32)
+        ]
+
+    assert [answer.status_code for answer in answers] == [401, 200]
 
 
 async def test_a_reload_parses_no_document(
