@@ -8,6 +8,7 @@ import pytest
 from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.store import single_flight
+from gateway.upstream.transport import PooledTransport
 from gateway.wiring.gateway import Gateway
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL
@@ -71,6 +72,24 @@ def test_traced_answers_take_no_shortcut() -> None:
     )
 
     assert [fast.edge.has_fast_lane, traced.edge.has_fast_lane] == [True, False]
+
+
+async def test_a_tenant_that_moves_leaves_no_connections_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those to its old address are closed; a replaced network, which all tenants share, is not."""
+    closed: list[httpx.AsyncBaseTransport] = []
+
+    async def close(network: httpx.AsyncBaseTransport) -> None:
+        closed.append(network)
+
+    monkeypatch.setattr(httpx.AsyncBaseTransport, "aclose", close)
+    monkeypatch.setattr(PooledTransport, "aclose", close)
+    for network in (None, httpx.MockTransport(lambda _: httpx.Response(200))):
+        upstreams = Gateway(Settings(environment="sod"), network).upstreams
+        await upstreams._client("https://sod.invalid/Cust1", "Cust1").aclose()
+
+    assert [type(network) for network in closed] == [PooledTransport]
 
 
 async def test_a_notified_tenant_leaves_the_rhythm_of_others_alone() -> None:
