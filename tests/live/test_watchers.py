@@ -172,6 +172,7 @@ async def test_rejected_credentials_end_a_subscription(failure: UpstreamError, c
     desk = Desk()
     async with desk.screen(STATUS) as screen, desk.screen(STATUS) as other:
         await screen.shows(1)
+        await other.shows(1)
         desk.failure = failure
         await until(lambda: screen.is_over and other.is_over)
 
