@@ -103,12 +103,13 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
     """Remove the `GATEWAY_` variables of the shell that runs the tests."""
-    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
-        monkeypatch.delenv(name)  # pragma: no cover - where there are any
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
+            patch.delenv(name)  # pragma: no cover - where there are any
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -140,11 +141,13 @@ def no_authorities() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def one_schema() -> Iterator[None]:
     """Share one schema among gateways with the same options: building it takes most of the time."""
-    monkeypatch.setattr(wiring, "build_schema", _build_schema)
-    monkeypatch.setattr(wiring, "schema_options", _schema_options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "build_schema", _build_schema)
+        patch.setattr(wiring, "schema_options", _schema_options)
+        yield
 
 
 @pytest.fixture(autouse=True)

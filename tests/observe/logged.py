@@ -45,7 +45,8 @@ def own_logging() -> Iterator[None]:
     finally:
         root.handlers = handlers
         for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+            if logger.level != level:  # to set it visits all loggers
+                logger.setLevel(level)
 
 
 @contextlib.contextmanager
