@@ -54,13 +54,16 @@ def _schema_options(settings: Settings, *more: Any) -> SchemaOptions:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow files first: those with real servers, then those with packages from npm.
+    """Run the slow files first: with real servers, with packages from npm, marked as slow.
 
-    Installing missing packages takes a minute: it happens while the first files run.
+    Installing missing packages takes a minute: it happens while the first files run. A slow file
+    among the last ones would keep one process busy while the others have nothing left to do.
     """
     with_packages = {item.path for item in items if _needs_packages(item)}
-    real = {item.path for item in items if item.get_closest_marker("socket")}
-    items.sort(key=lambda item: (item.path not in real | with_packages, item.path in with_packages))
+    real = {item.path for item in items if item.get_closest_marker("socket")} - with_packages
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    ranks = [real, with_packages, slow]
+    items.sort(key=lambda item: [item.path not in paths for paths in ranks])
 
 
 @pytest.hookimpl(wrapper=True)

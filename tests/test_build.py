@@ -15,6 +15,8 @@ import pytest
 
 pytest.importorskip("hatchling", reason="needs hatchling: `pip install hatchling`")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 FOLDER = "gateway/web/pages/static/vendor/"
 FILES = {

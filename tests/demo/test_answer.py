@@ -12,6 +12,8 @@ from gateway.demo.app import create_demo_app
 from tests.demo.asking import EMMA, JONAS, KARI, NOON, Json, ask, sessions_of
 from tests.schema.contract import CONTRACT
 
+pytestmark = pytest.mark.slow
+
 LINKS = ["User", "Person", "Contact", "Project", "Sale", "Ticket", "TransferTo"]
 MAPS = {"FieldProperties"}
 NESTED = {

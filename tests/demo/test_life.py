@@ -11,6 +11,8 @@ from gateway.demo.users import DEMO_USERS, DemoUser
 from gateway.demo.wire import Record, Wire
 from tests.demo.asking import KARI, NOON, sessions_of
 
+pytestmark = pytest.mark.slow
+
 UNSET = "0001-01-01T00:00:00"
 SESSIONS = 24
 LIVE = {"CustomerLast", "UserLast"}

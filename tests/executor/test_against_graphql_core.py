@@ -26,6 +26,8 @@ from tests.schema.contract import CONTRACT, ENUMS, KEYS, field_name
 from tests.schema.everything import QUERY, expected
 from tests.schema.test_any_json import PLACES, SESSION
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(root_fields=99, aliases=999, directives=999, comparisons=10**9, cost=10**9)
 OURS, PLAIN = (build_schema(SchemaOptions(limits=LIMITS)) for _ in range(2))
 PLAIN.execution_context_class = StrawberryGraphQLCoreExecutionContext

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from tests.schema.asking import Answer, Json, ask
 from tests.schema.contract import CONTRACT, ENUMS, field_name
 from tests.schema.everything import QUERY, expected, like
 from tests.schema.records import full_record
+
+pytestmark = pytest.mark.slow
 
 Path = tuple[str | int, ...]
 

@@ -33,6 +33,8 @@ from tests.demo.asking import NOON
 from tests.schema.selecting.desk import at_once, columns_of
 from tests.sessions.snapshots import snapshot_of
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 
 
