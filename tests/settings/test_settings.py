@@ -99,9 +99,10 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     def load(flags: dict[str, Any] | None = None, **environment: str) -> Settings:
         texts = {**environment, **(flags or {})}
         address = {} if "environment" in texts else {"upstream_url": URL}
-        for name, value in {**address, **environment}.items():
-            monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
-        return Settings.load(**flags or {})
+        with monkeypatch.context() as patch:
+            for name, value in {**address, **environment}.items():
+                patch.setenv(f"GATEWAY_{name.upper()}", value)
+            return Settings.load(**flags or {})
 
     return load
 
@@ -118,32 +119,41 @@ def test_the_table_above_has_every_setting() -> None:
     assert [name for name, _, _ in EVERY_SETTING] == list(Settings.model_fields)
 
 
-@pytest.mark.parametrize(
-    ("name", "written", "value"), EVERY_SETTING, ids=[name for name, _, _ in EVERY_SETTING]
-)
-def test_a_setting_is_read_from_the_environment(
-    load: Any, name: str, written: str, value: object
+ONLINE = {"environment", "tenants", "tenant_hosts"}
+ONE_GATEWAY = [setting for setting in EVERY_SETTING if setting[0] not in ONLINE]
+ONE_ONLINE = [setting for setting in EVERY_SETTING if setting[0] in ONLINE]
+
+
+def values_of(loaded: Settings, settings: list[tuple[str, str, Any]]) -> dict[str, Any]:
+    """Return the values of these settings."""
+    return {name: getattr(loaded, name) for name, _, _ in settings}
+
+
+@pytest.mark.parametrize("settings", [ONE_GATEWAY, ONE_ONLINE], ids=["on premises", "online"])
+def test_every_setting_is_read_from_the_environment(
+    load: Any, settings: list[tuple[str, str, Any]]
 ) -> None:
     """The variable is `GATEWAY_` and the name in capitals."""
-    assert getattr(load(**{name: written}), name) == value
+    loaded = load(**{name: written for name, written, _ in settings})
+
+    assert values_of(loaded, settings) == {name: value for name, _, value in settings}
 
 
-@pytest.mark.parametrize(
-    ("name", "written", "value"), EVERY_SETTING, ids=[name for name, _, _ in EVERY_SETTING]
-)
-def test_a_setting_is_read_from_a_flag(load: Any, name: str, written: str, value: object) -> None:
+@pytest.mark.parametrize("settings", [ONE_GATEWAY, ONE_ONLINE], ids=["on premises", "online"])
+def test_every_setting_is_read_from_a_flag(load: Any, settings: list[tuple[str, str, Any]]) -> None:
     """A flag's text has the same meaning as in the environment."""
-    assert getattr(load({name: written}), name) == value
+    loaded = load({name: written for name, written, _ in settings})
+
+    assert values_of(loaded, settings) == {name: value for name, _, value in settings}
 
 
-@pytest.mark.parametrize(
-    ("name", "written", "value"), EVERY_SETTING, ids=[name for name, _, _ in EVERY_SETTING]
-)
-def test_a_flag_wins_over_the_environment(
-    load: Any, name: str, written: str, value: object
-) -> None:
+@pytest.mark.parametrize("settings", [ONE_GATEWAY, ONE_ONLINE], ids=["on premises", "online"])
+def test_a_flag_wins_over_the_environment(load: Any, settings: list[tuple[str, str, Any]]) -> None:
     """A flag even wins over an invalid value in the environment."""
-    assert getattr(load({name: written}, **{name: "\x7f"}), name) == value
+    flags = {name: written for name, written, _ in settings}
+    loaded = load(flags, **dict.fromkeys(flags, "\x7f"))
+
+    assert values_of(loaded, settings) == {name: value for name, _, value in settings}
 
 
 def test_an_empty_variable_is_not_set(load: Any) -> None:
@@ -428,38 +438,35 @@ BAD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "written", "reason"), BAD_VALUES)
-def test_a_bad_value_is_explained_in_one_line(
-    load: Any, name: str, written: str, reason: str
-) -> None:
+def test_a_bad_value_is_explained_in_one_line(load: Any) -> None:
     """The line has the setting, the problem with its value, and an example."""
-    line = message(load, {name: written})
+    for name, written, reason in BAD_VALUES:
+        line = message(load, {name: written})
 
-    assert line.startswith(f"GATEWAY_{name.upper()}=")
-    assert reason in line
-    (example,) = Settings.model_fields[name].examples or []
-    assert line.endswith(f"; for example GATEWAY_{name.upper()}={example}")
-    assert len(line.splitlines()) == 1
+        assert line.startswith(f"GATEWAY_{name.upper()}=")
+        assert reason in line
+        (example,) = Settings.model_fields[name].examples or []
+        assert line.endswith(f"; for example GATEWAY_{name.upper()}={example}")
+        assert len(line.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_text_that_is_not_utf8_is_refused(load: Any, name: str) -> None:
+def test_text_that_is_not_utf8_is_refused(load: Any) -> None:
     """Such bytes could not be hashed, sent or answered; a secret is not shown."""
-    line = message(load, {name: os.fsdecode(b"hunter2" * 5 + b"\xff")})
+    for name in Settings.model_fields:
+        line = message(load, {name: os.fsdecode(b"hunter2" * 5 + b"\xff")})
 
-    assert re.match(rf"GATEWAY_{name.upper()}\b.*: it is not UTF-8(; for example |$)", line)
-    assert ("hunter2" in line) == (name not in Settings.secrets())
+        assert re.match(rf"GATEWAY_{name.upper()}\b.*: it is not UTF-8(; for example |$)", line)
+        assert ("hunter2" in line) == (name not in Settings.secrets())
 
 
-@pytest.mark.parametrize(("name", "written", "_"), EVERY_SETTING)
 @pytest.mark.parametrize("quote", ["'", '"'])
-def test_text_in_quotes_is_refused(
-    load: Any, name: str, written: str, _: object, quote: str
-) -> None:
+def test_text_in_quotes_is_refused(load: Any, quote: str) -> None:
     """Docker keeps the quotes of an --env-file: SuperOffice would not know the text."""
-    line = message(load, {name: f"{quote}{written}{quote}"})
+    for name, written, _ in EVERY_SETTING:
+        line = message(load, {name: f"{quote}{written}{quote}"})
 
-    assert "it is in quotes: remove them" in line
+        assert line.startswith(f"GATEWAY_{name.upper()}")
+        assert "it is in quotes: remove them" in line
 
 
 def test_a_text_can_begin_with_a_quote(load: Any) -> None:
