@@ -232,30 +232,36 @@ async def test_validating_many_texts_yields_to_other_requests(validated: list[st
 
 async def test_strangers_texts_wait_for_their_syntax_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tree takes hundreds of times the memory of its text; a new caller waits for two of them."""
-    cache, made = new_document_cache(), list[Document]()
-    make = cache._cached
+    cache, at_work = new_document_cache(), set[Document]()
+    most, done = 0, list[str]()
+    parse, validate = vars(Document)["parsed"].func, Document.validate
 
-    def record(text: str) -> Document:
-        made.append(make(text))
-        return made[-1]
+    def parsed(document: Document) -> Any:
+        nonlocal most
+        at_work.add(document)
+        most = max(most, len(at_work))
+        return parse(document)
+
+    async def validated(document: Document) -> None:
+        await validate(document)
+        at_work.remove(document)
+        done.append(document.text)
 
     async def validated_for(owner: str, text: str) -> Document:
         work_for(owner)
         return await cache.validated(text)
 
-    monkeypatch.setattr(cache, "_cached", record)
+    counted = cached_property(parsed)
+    counted.__set_name__(Document, "parsed")
+    monkeypatch.setattr(Document, "parsed", counted)
+    monkeypatch.setattr(Document, "validate", validated)
     texts = [f"{{ a{number} }}" for number in range(310)]
     calls = [*(validated_for("", text) for text in texts), validated_for("new", texts[200])]
-    validating = asyncio.gather(*calls, return_exceptions=True)
-    at_work, done = list[int](), list[Document]()
-    while not validating.done():
-        await asyncio.sleep(0)
-        at_work.append(sum("parsed" in vars(d) and not d.is_validated for d in made))
-        done += [d for d in made if d.is_validated and d not in done]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
 
-    assert max(at_work) == 2
-    assert [d.text for d in done[:4]] == [texts[0], texts[1], texts[200], texts[2]]
-    refused = [one for one in await validating if isinstance(one, UpstreamUnavailableError)]
+    assert most == 2
+    assert done[:4] == [texts[0], texts[1], texts[200], texts[2]]
+    refused = [one for one in answers if isinstance(one, UpstreamUnavailableError)]
     assert len(refused) == 9
 
 
