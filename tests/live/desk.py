@@ -15,20 +15,19 @@ from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
-from gateway.schema.build import Schema, build_schema
+from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Engine, Operation
 from gateway.schema.entities.chat_decoder import decode
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
+from tests.schema.asking import SCHEMA
 from tests.waiting import until
 
 __all__ = ["SCHEMA", "Desk", "Json", "Screen", "caller", "session", "until"]
 
 Json = dict[str, Any]
-
-SCHEMA = build_schema()
 
 
 def session(number: int, status: str = "InQueue", **more: Any) -> Json:

@@ -12,12 +12,12 @@ from graphql import (
 )
 
 from gateway.schema.build import sdl
-from tests.schema.asking import Json
+from tests.schema.asking import SCHEMA, Json
 from tests.schema.contract import CONTRACT, ENUMS, KEYS, field_name
 
 __all__ = ["GRAPHQL", "QUERY", "expected", "fields_of", "like"]
 
-GRAPHQL = build_schema(sdl())
+GRAPHQL = build_schema(sdl(SCHEMA))
 
 
 def fields_of(type_name: str) -> dict[str, GraphQLField]:

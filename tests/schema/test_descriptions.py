@@ -7,9 +7,10 @@ from graphql import build_schema as parsed
 from graphql import get_introspection_query, graphql_sync, is_specified_scalar_type
 
 from gateway.executor.internals import graphql_schema
-from gateway.schema.build import build_schema, sdl
+from gateway.schema.build import sdl
+from tests.schema import asking
 
-SCHEMA = graphql_schema(build_schema())
+SCHEMA = graphql_schema(asking.SCHEMA)
 
 
 def descriptions() -> Iterator[tuple[str, str]]:

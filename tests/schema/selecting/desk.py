@@ -17,7 +17,7 @@ from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.records.dates import AsOf
-from gateway.schema.build import Schema, build_schema
+from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
 from gateway.schema.entities.chat_decoder import decode
 from gateway.schema.selecting.columns import Columns
@@ -29,12 +29,11 @@ from gateway.schema.selecting.select import matching_rows
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
-from tests.schema.asking import execute
+from tests.schema.asking import SCHEMA, execute
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
-SCHEMA = build_schema()
 CIPHER = AESSIV(bytes(64))
 OSLO = zoneinfo.ZoneInfo("Europe/Oslo")
 NOON_NS = int(dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()) * 1_000_000_000

@@ -13,10 +13,9 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
-    build_schema,
 )
 
-from gateway.schema.build import sdl
+from tests.schema.everything import GRAPHQL
 
 # The Swift Programming Language, "Keywords and Punctuation": those of declarations, statements,
 # expressions and types. Those reserved "in particular contexts" may be names.
@@ -51,8 +50,7 @@ ALLOWED = {
     "TicketSecurityLevel.INTERNAL",
 }
 
-SCHEMA = build_schema(sdl())
-TYPES = {name: kind for name, kind in SCHEMA.type_map.items() if not name.startswith("__")}
+TYPES = {name: kind for name, kind in GRAPHQL.type_map.items() if not name.startswith("__")}
 MEMBERS: dict[str, list[str]] = {
     name: list(kind.values if isinstance(kind, GraphQLEnumType) else kind.fields)
     for name, kind in TYPES.items()

@@ -8,6 +8,7 @@ from graphql import GraphQLObjectType
 from gateway.errors import SettingsError
 from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.settings import Settings
+from tests.schema.asking import SCHEMA
 from tests.schema.selecting.desk import Desk, Json
 from tests.support import RestSide, gateway_over
 
@@ -40,7 +41,7 @@ async def names_in(desk: Desk, type_name: str) -> set[str]:
 
 def fields_by_type() -> dict[str, list[str]]:
     """Return the fields that can be hidden, such as `Sale.amount`, by the name of their type."""
-    kinds = build_schema()._schema.type_map.items()
+    kinds = SCHEMA._schema.type_map.items()
     return {
         name: [f"{name}.{field}" for field in kind.fields if field != "id"]
         for name, kind in kinds
