@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from gateway.commands.cli import main
 from gateway.demo.users import DEMO_USERS
 from gateway.upstream.client import PATH
 from tests.support import served
@@ -270,16 +271,18 @@ def test_sigterm_does_not_wait_for_a_rest_api_that_hangs() -> None:
         assert code == 0
 
 
-def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
+def test_a_port_in_use_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     """The line has the address, and how to choose another port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
 
-        code, lines = fails("demo", "--port", port)
+        code = main(["demo", "--port", port])
 
+    printed = capsys.readouterr()
     assert code == 2
-    assert len(lines) == 1
-    assert lines[0].startswith(f"gateway: port {port} of 127.0.0.1 is in use: ")
+    assert len(printed.err.splitlines()) == 1
+    assert printed.err.startswith(f"gateway: port {port} of 127.0.0.1 is in use: ")
+    assert printed.out == ""
 
 
 def test_a_bad_setting_is_one_line_and_exit_code_2() -> None:
